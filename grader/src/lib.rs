@@ -1,0 +1,2 @@
+//! kata
+pub mod model;

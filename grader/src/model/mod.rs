@@ -1,0 +1,6 @@
+//! The nouns: exercises, verdicts, markers, progress. No I/O, no imports from above.
+
+pub mod exercise;
+pub mod marker;
+pub mod progress;
+pub mod verdict;
