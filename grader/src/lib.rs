@@ -1,2 +1,9 @@
-//! kata
+//! `kata`: twenty days of async Rust, graded at every save.
+
+pub mod commands;
+pub mod grade;
+pub mod judge;
 pub mod model;
+pub mod view;
+pub mod watch;
+pub mod world;

@@ -1,1 +1,3 @@
-fn main(){}
+//! The `kata` command.
+
+fn main() {}

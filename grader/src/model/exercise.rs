@@ -51,8 +51,14 @@ impl Exercise {
         let (digits, topic) = rest.split_once('_')?;
         let well_formed = digits.len() == 2
             && !topic.is_empty()
-            && topic.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
-        if well_formed { digits.parse().ok() } else { None }
+            && topic
+                .chars()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+        if well_formed {
+            digits.parse().ok()
+        } else {
+            None
+        }
     }
 
     /// `day07`

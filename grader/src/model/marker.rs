@@ -22,8 +22,12 @@ pub enum Marker {
 
 impl Marker {
     /// In the order of the legend.
-    pub const ALL: [Self; 4] =
-        [Self::Completed, Self::InProgress, Self::NotStarted, Self::NeedHelp];
+    pub const ALL: [Self; 4] = [
+        Self::Completed,
+        Self::InProgress,
+        Self::NotStarted,
+        Self::NeedHelp,
+    ];
 
     /// The emoji, two terminal columns wide.
     pub const fn symbol(self) -> &'static str {

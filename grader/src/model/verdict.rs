@@ -135,7 +135,9 @@ impl Verdict {
 
     /// The checks that passed.
     pub fn passed_checks(&self) -> impl Iterator<Item = &CheckVerdict> {
-        self.checks.iter().filter(|check| check.status == CheckStatus::Passed)
+        self.checks
+            .iter()
+            .filter(|check| check.status == CheckStatus::Passed)
     }
 
     /// The first check that ran and did not pass.
@@ -147,7 +149,10 @@ impl Verdict {
 
     /// Errors among the diagnostics.
     pub fn errors(&self) -> usize {
-        self.diagnostics.iter().filter(|diagnostic| diagnostic.error).count()
+        self.diagnostics
+            .iter()
+            .filter(|diagnostic| diagnostic.error)
+            .count()
     }
 }
 

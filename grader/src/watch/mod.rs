@@ -1,0 +1,1 @@
+//! The loop: saves and keys in, verdicts out.

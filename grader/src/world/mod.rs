@@ -1,0 +1,11 @@
+//! Effects: files, processes, the clock, the terminal, the watcher. Nothing else touches them.
+
+pub mod clock;
+pub mod course;
+pub mod editor;
+pub mod files;
+pub mod process;
+pub mod progress_file;
+pub mod terminal;
+pub mod toolchain;
+pub mod watcher;
