@@ -1,1 +1,36 @@
-//! files
+//! Files: reading a learner's sources, writing whole files, digests.
+
+use std::{fs, io::Write, path::Path};
+
+use anyhow::{Context, Result};
+use sha2::{Digest, Sha256};
+
+/// Writes a whole file, or leaves the old one: through a temporary file in the same folder.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    let folder = path.parent().context("a file needs a folder")?;
+    let what = || format!("{} could not be written", path.display());
+    fs::create_dir_all(folder).with_context(what)?;
+    let mut file = tempfile::NamedTempFile::new_in(folder).with_context(what)?;
+    file.write_all(bytes).with_context(what)?;
+    file.persist(path).with_context(what)?;
+    Ok(())
+}
+
+/// Writes only what differs, so that unchanged files keep their times.
+pub fn write_if_changed(path: &Path, bytes: &[u8]) -> Result<()> {
+    if fs::read(path).is_ok_and(|old| old == bytes) { Ok(()) } else { write(path, bytes) }
+}
+
+/// A digest of byte strings; their borders count.
+pub fn digest<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
+    let mut hasher = Sha256::new();
+    for part in parts {
+        hasher.update((part.len() as u64).to_le_bytes());
+        hasher.update(part);
+    }
+    hasher.finalize().iter().take(16).fold(String::new(), |mut text, byte| {
+        use std::fmt::Write;
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
