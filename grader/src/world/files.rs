@@ -21,6 +21,30 @@ pub fn write_if_changed(path: &Path, bytes: &[u8]) -> Result<()> {
     if fs::read(path).is_ok_and(|old| old == bytes) { Ok(()) } else { write(path, bytes) }
 }
 
+/// All regular files beneath a folder, by their path in it, sorted; links are passed over.
+pub fn tree(folder: &Path) -> Result<Vec<(String, Vec<u8>)>> {
+    fn walk(folder: &Path, prefix: &str, found: &mut Vec<(String, Vec<u8>)>) -> Result<()> {
+        let what = || format!("{} cannot be read", folder.display());
+        for entry in fs::read_dir(folder).with_context(what)? {
+            let entry = entry.with_context(what)?;
+            let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
+            let kind = entry.file_type().with_context(what)?;
+            if kind.is_dir() {
+                walk(&entry.path(), &format!("{name}/"), found)?;
+            } else if kind.is_file() {
+                let bytes = fs::read(entry.path())
+                    .with_context(|| format!("{} cannot be read", entry.path().display()))?;
+                found.push((name, bytes));
+            }
+        }
+        Ok(())
+    }
+    let mut found = Vec::new();
+    walk(folder, "", &mut found)?;
+    found.sort();
+    Ok(found)
+}
+
 /// A digest of byte strings; their borders count.
 pub fn digest<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
     let mut hasher = Sha256::new();

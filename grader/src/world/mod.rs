@@ -6,6 +6,7 @@ pub mod editor;
 pub mod files;
 pub mod process;
 pub mod progress_file;
+pub mod sources;
 pub mod terminal;
 pub mod toolchain;
 pub mod watcher;
