@@ -44,7 +44,10 @@ impl Artifact {
     /// Whether other crates can depend on it.
     pub fn is_library(&self) -> bool {
         const KINDS: [&str; 4] = ["lib", "rlib", "dylib", "proc-macro"];
-        self.target.kind.iter().any(|kind| KINDS.contains(&kind.as_str()))
+        self.target
+            .kind
+            .iter()
+            .any(|kind| KINDS.contains(&kind.as_str()))
     }
 
     /// The file for `--extern`: the dynamic library if there is one, else the static one.
@@ -53,7 +56,8 @@ impl Artifact {
             self.filenames
                 .iter()
                 .find(|file| {
-                    file.extension().is_some_and(|own| extensions.iter().any(|e| own == *e))
+                    file.extension()
+                        .is_some_and(|own| extensions.iter().any(|e| own == *e))
                 })
                 .cloned()
         };
@@ -100,7 +104,12 @@ impl Metadata {
             if reached.insert(id)
                 && let Some(node) = self.node(id)
             {
-                open.extend(node.deps.iter().filter(|dep| dep.is_built()).map(|dep| &*dep.pkg));
+                open.extend(
+                    node.deps
+                        .iter()
+                        .filter(|dep| dep.is_built())
+                        .map(|dep| &*dep.pkg),
+                );
             }
         }
         reached.len()
@@ -114,7 +123,11 @@ impl Metadata {
             .as_deref()
             .and_then(|id| self.node(id))
             .with_context(|| format!("`cargo metadata` does not know {root}"))?;
-        Ok(root.deps.iter().map(|dep| (dep.name.clone(), dep.pkg.clone())).collect())
+        Ok(root
+            .deps
+            .iter()
+            .map(|dep| (dep.name.clone(), dep.pkg.clone()))
+            .collect())
     }
 
     fn node(&self, id: &str) -> Option<&Node> {
@@ -124,6 +137,8 @@ impl Metadata {
 
 impl NodeDep {
     fn is_built(&self) -> bool {
-        self.dep_kinds.iter().any(|kind| kind.kind.as_deref() != Some("dev"))
+        self.dep_kinds
+            .iter()
+            .any(|kind| kind.kind.as_deref() != Some("dev"))
     }
 }

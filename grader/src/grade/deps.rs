@@ -96,7 +96,11 @@ impl Recipe {
     pub fn built(&self) -> Option<Deps> {
         let deps: Deps =
             serde_json::from_slice(&fs::read(self.folder.join("deps.json")).ok()?).ok()?;
-        let there = deps.learner.values().chain(deps.hidden.values()).all(|file| file.is_file());
+        let there = deps
+            .learner
+            .values()
+            .chain(deps.hidden.values())
+            .all(|file| file.is_file());
         (deps.fingerprint == self.fingerprint && there).then_some(deps)
     }
 
@@ -115,7 +119,11 @@ impl Recipe {
         if let Some(deps) = self.built() {
             return Ok(deps);
         }
-        on(Phase::Preparing { krate: String::new(), done: 0, total: 0 });
+        on(Phase::Preparing {
+            krate: String::new(),
+            done: 0,
+            total: 0,
+        });
         files::write_if_changed(&self.folder.join("Cargo.toml"), self.manifest.as_bytes())?;
         files::write_if_changed(&self.folder.join("lib.rs"), b"//! Nothing.\n")?;
         if !self.lock.is_empty() {
@@ -124,7 +132,10 @@ impl Recipe {
         let metadata = self.metadata(toolchain, cancel)?;
         let artifacts = self.compile(toolchain, &metadata, cancel, on)?;
         let deps = self.collect(&metadata, &artifacts)?;
-        files::write(&self.folder.join("deps.json"), &serde_json::to_vec_pretty(&deps)?)?;
+        files::write(
+            &self.folder.join("deps.json"),
+            &serde_json::to_vec_pretty(&deps)?,
+        )?;
         Ok(deps)
     }
 
@@ -150,10 +161,19 @@ impl Recipe {
 
     fn metadata(&self, toolchain: &Toolchain, cancel: &Cancel) -> Result<Metadata> {
         let mut cargo = self.cargo(toolchain, "metadata");
-        cargo.args(["--format-version", "1", "--filter-platform", toolchain.host()]);
+        cargo.args([
+            "--format-version",
+            "1",
+            "--filter-platform",
+            toolchain.host(),
+        ]);
         let printed = capture(&mut cargo, cancel)?;
         if !printed.status.success() {
-            bail!("the dependencies of {} cannot be resolved:\n{}", self.slug, printed.stderr.trim());
+            bail!(
+                "the dependencies of {} cannot be resolved:\n{}",
+                self.slug,
+                printed.stderr.trim()
+            );
         }
         serde_json::from_str(&printed.stdout).context("`cargo metadata` was not understood")
     }
@@ -167,7 +187,13 @@ impl Recipe {
     ) -> Result<Vec<Artifact>> {
         let total = metadata.crates().saturating_sub(1);
         let mut cargo = self.cargo(toolchain, "build");
-        cargo.args(["--message-format", "json-render-diagnostics", "--target-dir"]).arg(&self.target);
+        cargo
+            .args([
+                "--message-format",
+                "json-render-diagnostics",
+                "--target-dir",
+            ])
+            .arg(&self.target);
         let (mut artifacts, mut krate) = (Vec::new(), String::new());
         let printed = capture_lines(&mut cargo, cancel, |line| {
             match line {
@@ -177,11 +203,22 @@ impl Recipe {
                     None => return,
                 },
             }
-            let done = artifacts.iter().filter(|artifact: &&Artifact| artifact.is_library()).count();
-            on(Phase::Preparing { krate: krate.clone(), done: done.min(total), total });
+            let done = artifacts
+                .iter()
+                .filter(|artifact: &&Artifact| artifact.is_library())
+                .count();
+            on(Phase::Preparing {
+                krate: krate.clone(),
+                done: done.min(total),
+                total,
+            });
         })?;
         if !printed.status.success() {
-            bail!("the dependencies of {} do not build:\n{}", self.slug, printed.stderr.trim());
+            bail!(
+                "the dependencies of {} do not build:\n{}",
+                self.slug,
+                printed.stderr.trim()
+            );
         }
         Ok(artifacts)
     }
@@ -193,7 +230,9 @@ impl Recipe {
                 .iter()
                 .find(|artifact| artifact.package_id == package && artifact.is_library())
                 .with_context(|| format!("cargo built no library for `{name}`"))?;
-            let file = artifact.linkable().with_context(|| format!("`{name}` cannot be linked"))?;
+            let file = artifact
+                .linkable()
+                .with_context(|| format!("`{name}` cannot be linked"))?;
             if let Some(name) = name.strip_prefix(LEARNER) {
                 learner.insert(name.to_owned(), file);
             } else if let Some(name) = name.strip_prefix(HIDDEN) {
@@ -215,5 +254,8 @@ fn read(path: &Path) -> Result<String> {
 
 /// `   Compiling tokio v1.54.1` → `tokio`
 fn compiling(line: &str) -> Option<&str> {
-    line.trim_start().strip_prefix("Compiling ")?.split(' ').next()
+    line.trim_start()
+        .strip_prefix("Compiling ")?
+        .split(' ')
+        .next()
 }

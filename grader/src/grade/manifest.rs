@@ -18,17 +18,15 @@ pub const HIDDEN: &str = "hidden__";
 ///
 /// Every dependency is renamed, so that the two may ask for different features
 /// of the same crate; cargo unifies them.
-pub fn manifest(
-    slug: &str,
-    solution: (&Path, &str),
-    hidden: (&Path, &str),
-) -> Result<String> {
+pub fn manifest(slug: &str, solution: (&Path, &str), hidden: (&Path, &str)) -> Result<String> {
     let mut dependencies = Table::new();
     for (mark, (folder, text)) in [(LEARNER, solution), (HIDDEN, hidden)] {
-        let manifest: Table = text.parse().with_context(|| {
-            format!("not understood: {}", folder.join("Cargo.toml").display())
-        })?;
-        let Some(Value::Table(own)) = manifest.get("dependencies") else { continue };
+        let manifest: Table = text
+            .parse()
+            .with_context(|| format!("not understood: {}", folder.join("Cargo.toml").display()))?;
+        let Some(Value::Table(own)) = manifest.get("dependencies") else {
+            continue;
+        };
         for (name, dependency) in own {
             if mark == HIDDEN && name == "exercise" {
                 continue;
@@ -77,7 +75,10 @@ mod tests {
     fn both_sides_keep_their_own_features_and_paths_become_absolute() {
         let text = manifest(
             "day01_x",
-            (Path::new("/c/solutions/x"), "[dependencies]\ntokio = \"1\"\n"),
+            (
+                Path::new("/c/solutions/x"),
+                "[dependencies]\ntokio = \"1\"\n",
+            ),
             (
                 Path::new("/c/hidden/x"),
                 "[dependencies]\nexercise = { path = \"../e\" }\n\
@@ -92,7 +93,10 @@ mod tests {
             dependencies.keys().collect::<Vec<_>>(),
             ["hidden__kata-harness", "hidden__tokio", "learner__tokio"]
         );
-        assert_eq!(dependencies["hidden__kata-harness"]["package"].as_str(), Some("kata-harness"));
+        assert_eq!(
+            dependencies["hidden__kata-harness"]["package"].as_str(),
+            Some("kata-harness")
+        );
         assert_eq!(
             dependencies["hidden__kata-harness"]["path"].as_str(),
             Some("/c/hidden/x/../../harness")

@@ -36,7 +36,11 @@ impl Shop<'_> {
             .args(["--crate-type", "lib", "--emit", "dep-info,metadata,link"])
             .args(["-F", "unsafe_code", "-C", "debuginfo=line-tables-only"])
             .arg(incremental(&self.out, "library"))
-            .arg(format!("--remap-path-prefix={}={}", self.src.display(), self.known_as));
+            .arg(format!(
+                "--remap-path-prefix={}={}",
+                self.src.display(),
+                self.known_as
+            ));
         externs(&mut rustc, &self.deps.learner);
         rustc
     }
@@ -45,7 +49,14 @@ impl Shop<'_> {
     pub fn test(&self, tests: &Path) -> Command {
         let mut rustc = self.rustc("hidden", tests);
         rustc
-            .args(["--crate-type", "bin", "--emit", "link", "--cap-lints", "allow"])
+            .args([
+                "--crate-type",
+                "bin",
+                "--emit",
+                "link",
+                "--cap-lints",
+                "allow",
+            ])
             .args(["-C", "prefer-dynamic", "-C", "debuginfo=0"])
             .arg(incremental(&self.out, "test"));
         self.link_library(&mut rustc, "libexercise.rlib");
@@ -56,8 +67,18 @@ impl Shop<'_> {
     pub fn contract(&self, contract: &Path) -> Command {
         let mut rustc = self.rustc("contract", contract);
         rustc
-            .args(["--crate-type", "lib", "--emit", "metadata", "--cap-lints", "allow"])
-            .arg(format!("--remap-path-prefix={}=contract", contract.parent().unwrap_or(contract).display()));
+            .args([
+                "--crate-type",
+                "lib",
+                "--emit",
+                "metadata",
+                "--cap-lints",
+                "allow",
+            ])
+            .arg(format!(
+                "--remap-path-prefix={}=contract",
+                contract.parent().unwrap_or(contract).display()
+            ));
         self.link_library(&mut rustc, "libexercise.rmeta");
         rustc
     }
@@ -73,7 +94,9 @@ impl Shop<'_> {
     }
 
     fn link_library(&self, rustc: &mut Command, file: &str) {
-        rustc.arg("--extern").arg(pair("exercise", &self.out.join(file)));
+        rustc
+            .arg("--extern")
+            .arg(pair("exercise", &self.out.join(file)));
         externs(rustc, &self.deps.hidden);
     }
 
@@ -89,7 +112,12 @@ impl Shop<'_> {
         }
         rustc
             .args(["--edition", "2024", "--crate-name", name])
-            .args(["--error-format", "json", "--json", "diagnostic-rendered-ansi"])
+            .args([
+                "--error-format",
+                "json",
+                "--json",
+                "diagnostic-rendered-ansi",
+            ])
             .arg(format!("--diagnostic-width={}", self.width))
             .args(["-C", "embed-bitcode=no"])
             .arg("--out-dir")
@@ -102,12 +130,17 @@ impl Shop<'_> {
 }
 
 fn incremental(out: &Path, name: &str) -> String {
-    format!("-Cincremental={}", out.join("incremental").join(name).display())
+    format!(
+        "-Cincremental={}",
+        out.join("incremental").join(name).display()
+    )
 }
 
 fn externs(rustc: &mut Command, externs: &BTreeMap<String, PathBuf>) {
     for (name, file) in externs {
-        rustc.arg("--extern").arg(pair(&name.replace('-', "_"), file));
+        rustc
+            .arg("--extern")
+            .arg(pair(&name.replace('-', "_"), file));
     }
 }
 

@@ -30,9 +30,11 @@ impl Sources {
 
     /// One file as the whole implementation: a solution, a `right/` or a `wrong/`.
     pub fn single(lib: &Path, original: &Path) -> Result<Self> {
-        let bytes =
-            fs::read(lib).with_context(|| format!("{} cannot be read", lib.display()))?;
-        let lib = SourceFile { relative: "lib.rs".to_owned(), bytes };
+        let bytes = fs::read(lib).with_context(|| format!("{} cannot be read", lib.display()))?;
+        let lib = SourceFile {
+            relative: "lib.rs".to_owned(),
+            bytes,
+        };
         Self { files: vec![lib] }.with_given(original)
     }
 
@@ -54,14 +56,17 @@ impl Sources {
             self.files.retain(|file| file.relative != given.relative);
             self.files.push(given);
         }
-        self.files.sort_by(|one, other| one.relative.cmp(&other.relative));
+        self.files
+            .sort_by(|one, other| one.relative.cmp(&other.relative));
         Ok(self)
     }
 
     /// A digest of paths and contents.
     pub fn digest(&self) -> String {
         files::digest(
-            self.files.iter().flat_map(|file| [file.relative.as_bytes(), file.bytes.as_slice()]),
+            self.files
+                .iter()
+                .flat_map(|file| [file.relative.as_bytes(), file.bytes.as_slice()]),
         )
     }
 

@@ -90,7 +90,11 @@ pub fn judge(evidence: Evidence<'_>) -> CheckVerdict {
             (status, Some(failure))
         }
     };
-    verdict.points = if status == CheckStatus::Passed { verdict.max_points } else { 0 };
+    verdict.points = if status == CheckStatus::Passed {
+        verdict.max_points
+    } else {
+        0
+    };
     verdict.status = status;
     verdict.failure = failure;
     verdict
@@ -119,7 +123,9 @@ fn record(evidence: &Evidence<'_>) -> Option<CheckRecord> {
 }
 
 fn messages(report: &[u8]) -> impl Iterator<Item = Message> {
-    report.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok())
+    report
+        .split(|byte| *byte == b'\n')
+        .filter_map(|line| serde_json::from_slice(line).ok())
 }
 
 fn without_record(exit: Exit, output: &str) -> (CheckStatus, Failure) {
@@ -162,7 +168,10 @@ fn without_record(exit: Exit, output: &str) -> (CheckStatus, Failure) {
         ),
         Exit::Signal(signal) => {
             let (got, why) = crash(signal, output);
-            (CheckStatus::Crashed, failure("a check that runs to its end", got, why, None))
+            (
+                CheckStatus::Crashed,
+                failure("a check that runs to its end", got, why, None),
+            )
         }
     }
 }

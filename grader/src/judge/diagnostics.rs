@@ -36,11 +36,15 @@ fn diagnostic(line: &str) -> Option<Diagnostic> {
     if !error && message.level != "warning" {
         return None;
     }
-    let location = message.spans.iter().find(|span| span.is_primary).map(|span| Location {
-        file: span.file_name.clone(),
-        line: span.line_start,
-        column: span.column_start,
-    });
+    let location = message
+        .spans
+        .iter()
+        .find(|span| span.is_primary)
+        .map(|span| Location {
+            file: span.file_name.clone(),
+            line: span.line_start,
+            column: span.column_start,
+        });
     Some(Diagnostic {
         error,
         message: message.message,
@@ -81,7 +85,10 @@ mod tests {
         let found = diagnostics(stderr);
         assert_eq!(found.len(), 1);
         assert!(found[0].error);
-        assert_eq!(found[0].location.as_ref().unwrap().to_string(), "exercises/d/src/lib.rs:3:5");
+        assert_eq!(
+            found[0].location.as_ref().unwrap().to_string(),
+            "exercises/d/src/lib.rs:3:5"
+        );
     }
 
     #[test]

@@ -42,9 +42,7 @@ pub fn judge(exercise: &str, evidence: Evidence) -> Verdict {
         diagnostics,
     };
     match evidence {
-        Evidence::Refused(reason) => {
-            without_checks(Status::DoesNotCompile, vec![plain(&reason)])
-        }
+        Evidence::Refused(reason) => without_checks(Status::DoesNotCompile, vec![plain(&reason)]),
         Evidence::DoesNotCompile(diagnostics) => {
             without_checks(Status::DoesNotCompile, diagnostics)
         }
@@ -52,7 +50,12 @@ pub fn judge(exercise: &str, evidence: Evidence) -> Verdict {
             without_checks(Status::ContractChanged, diagnostics)
         }
         Evidence::Broken(reason) => without_checks(Status::GraderError, vec![plain(&reason)]),
-        Evidence::Ran { warnings, expected, checks, unchanged } => {
+        Evidence::Ran {
+            warnings,
+            expected,
+            checks,
+            unchanged,
+        } => {
             let checks = in_order(&expected, checks);
             Verdict {
                 exercise: exercise.to_owned(),

@@ -45,7 +45,12 @@ impl Course {
         }
         exercises.sort_by(|one, other| (one.day, &one.slug).cmp(&(other.day, &other.slug)));
         broken.sort();
-        Ok(Self { workspace, trusted, exercises, broken })
+        Ok(Self {
+            workspace,
+            trusted,
+            exercises,
+            broken,
+        })
     }
 
     /// The learner's folder for an exercise.
@@ -95,9 +100,13 @@ fn read_exercise(folder: &Path, slug: &str) -> Result<Exercise> {
         bail!("a folder's name must be `dayNN_topic` in lower case");
     };
     let file = folder.join("kata.toml");
-    let text = fs::read_to_string(&file)
-        .with_context(|| format!("cannot be read: {}", file.display()))?;
+    let text =
+        fs::read_to_string(&file).with_context(|| format!("cannot be read: {}", file.display()))?;
     let about: About =
         toml::from_str(&text).with_context(|| format!("not understood: {}", file.display()))?;
-    Ok(Exercise { slug: slug.to_owned(), day, about })
+    Ok(Exercise {
+        slug: slug.to_owned(),
+        day,
+        about,
+    })
 }

@@ -18,7 +18,11 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 
 /// Writes only what differs, so that unchanged files keep their times.
 pub fn write_if_changed(path: &Path, bytes: &[u8]) -> Result<()> {
-    if fs::read(path).is_ok_and(|old| old == bytes) { Ok(()) } else { write(path, bytes) }
+    if fs::read(path).is_ok_and(|old| old == bytes) {
+        Ok(())
+    } else {
+        write(path, bytes)
+    }
 }
 
 /// All regular files beneath a folder, by their path in it, sorted; links are passed over.
@@ -52,9 +56,13 @@ pub fn digest<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
         hasher.update((part.len() as u64).to_le_bytes());
         hasher.update(part);
     }
-    hasher.finalize().iter().take(16).fold(String::new(), |mut text, byte| {
-        use std::fmt::Write;
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    hasher
+        .finalize()
+        .iter()
+        .take(16)
+        .fold(String::new(), |mut text, byte| {
+            use std::fmt::Write;
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }

@@ -4,6 +4,7 @@ pub mod clock;
 pub mod course;
 pub mod editor;
 pub mod files;
+pub mod lock;
 pub mod process;
 pub mod progress_file;
 pub mod sources;

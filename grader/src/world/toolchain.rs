@@ -39,7 +39,10 @@ impl Toolchain {
 
     /// Where the dynamic standard library lies.
     pub fn lib(&self) -> PathBuf {
-        self.sysroot.join("lib/rustlib").join(self.host()).join("lib")
+        self.sysroot
+            .join("lib/rustlib")
+            .join(self.host())
+            .join("lib")
     }
 
     /// `x86_64-unknown-linux-gnu`
@@ -53,12 +56,17 @@ impl Toolchain {
     }
 
     fn field(&self, name: &str) -> Option<&str> {
-        self.version.lines().find_map(|line| line.strip_prefix(name))
+        self.version
+            .lines()
+            .find_map(|line| line.strip_prefix(name))
     }
 
     /// An error with the mend if this compiler is too old for the course.
     pub fn require_recent(&self) -> Result<()> {
-        let mut numbers = self.release().split('.').map_while(|part| part.parse::<u32>().ok());
+        let mut numbers = self
+            .release()
+            .split('.')
+            .map_while(|part| part.parse::<u32>().ok());
         let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
         if version < OLDEST {
             bail!(
@@ -136,7 +144,9 @@ fn ask(workspace: &Path) -> Result<Toolchain> {
     let missing = "no Rust toolchain was found; install one from https://rustup.rs";
     let cancel = Cancel::default();
     let printed = capture(
-        command("rustc").args(["--print", "sysroot"]).current_dir(workspace),
+        command("rustc")
+            .args(["--print", "sysroot"])
+            .current_dir(workspace),
         &cancel,
     )
     .context(missing)?;
@@ -147,7 +157,14 @@ fn ask(workspace: &Path) -> Result<Toolchain> {
     let rustc = sysroot.join("bin/rustc");
     let printed = capture(command(&rustc).arg("-vV"), &cancel).context(missing)?;
     if !printed.status.success() {
-        bail!("`{} -vV` failed:\n{}", rustc.display(), printed.stderr.trim());
+        bail!(
+            "`{} -vV` failed:\n{}",
+            rustc.display(),
+            printed.stderr.trim()
+        );
     }
-    Ok(Toolchain { sysroot, version: printed.stdout })
+    Ok(Toolchain {
+        sysroot,
+        version: printed.stdout,
+    })
 }

@@ -40,7 +40,11 @@ impl Cancel {
 
     /// An error if the run was stopped.
     pub fn check(&self) -> Result<(), Cancelled> {
-        if self.is_cancelled() { Err(Cancelled) } else { Ok(()) }
+        if self.is_cancelled() {
+            Err(Cancelled)
+        } else {
+            Ok(())
+        }
     }
 
     /// Lets `cancel` kill this group from now on.

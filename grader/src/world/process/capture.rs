@@ -48,8 +48,16 @@ pub fn capture_lines(
     let mut group =
         Group::spawn(command).with_context(|| format!("`{name}` could not be started"))?;
     cancel.watch(group.pid);
-    let stdout = group.child.stdout.take().context("no pipe to standard output")?;
-    let stderr = group.child.stderr.take().context("no pipe to standard error")?;
+    let stdout = group
+        .child
+        .stdout
+        .take()
+        .context("no pipe to standard output")?;
+    let stderr = group
+        .child
+        .stderr
+        .take()
+        .context("no pipe to standard error")?;
     let (sender, lines) = mpsc::channel();
     read_lines(stdout, Line::Out, sender.clone());
     read_lines(stderr, Line::Err, sender);
@@ -65,9 +73,15 @@ pub fn capture_lines(
         text.push('\n');
     }
     cancel.forget(group.pid);
-    let status = group.wait().with_context(|| format!("`{name}` could not be waited for"))?;
+    let status = group
+        .wait()
+        .with_context(|| format!("`{name}` could not be waited for"))?;
     cancel.check()?;
-    Ok(Captured { status, stdout: out, stderr: err })
+    Ok(Captured {
+        status,
+        stdout: out,
+        stderr: err,
+    })
 }
 
 fn read_lines(
@@ -78,7 +92,10 @@ fn read_lines(
     thread::spawn(move || {
         for bytes in BufReader::new(stream).split(b'\n') {
             let Ok(bytes) = bytes else { return };
-            if sender.send(line(String::from_utf8_lossy(&bytes).into_owned())).is_err() {
+            if sender
+                .send(line(String::from_utf8_lossy(&bytes).into_owned()))
+                .is_err()
+            {
                 return;
             }
         }

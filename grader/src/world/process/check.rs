@@ -73,7 +73,9 @@ pub fn run_check(
     let ended = streams.drain(&mut group, Instant::now() + deadline);
     group.kill();
     cancel.forget(group.pid);
-    let status = group.wait().context("the hidden test could not be waited for")?;
+    let status = group
+        .wait()
+        .context("the hidden test could not be waited for")?;
     streams.drain_leftovers();
     drop(group);
     orphans::kill_all();
@@ -87,7 +89,11 @@ pub fn run_check(
             (None, signal) => CheckExit::Signal(signal.unwrap_or_default()),
         },
     };
-    Ok(CheckRun { exit, output: streams.tail(), report: streams.report })
+    Ok(CheckRun {
+        exit,
+        output: streams.tail(),
+        report: streams.report,
+    })
 }
 
 enum Ended {
@@ -110,8 +116,16 @@ struct Streams {
 impl Streams {
     fn new(socket: UnixStream, group: &mut Group) -> Result<Self> {
         socket.set_nonblocking(true)?;
-        let out = group.child.stdout.take().context("no pipe to standard output")?;
-        let err = group.child.stderr.take().context("no pipe to standard error")?;
+        let out = group
+            .child
+            .stdout
+            .take()
+            .context("no pipe to standard output")?;
+        let err = group
+            .child
+            .stderr
+            .take()
+            .context("no pipe to standard error")?;
         rustix::io::ioctl_fionbio(&out, true)?;
         rustix::io::ioctl_fionbio(&err, true)?;
         Ok(Self {
@@ -170,7 +184,11 @@ impl Streams {
             fds.push(PollFd::new(err, PollFlags::IN));
         }
         // Without a notice of the end we have to ask again and again.
-        let left = if self.pid.is_some() { left } else { left.min(Duration::from_millis(2)) };
+        let left = if self.pid.is_some() {
+            left
+        } else {
+            left.min(Duration::from_millis(2))
+        };
         let _ = poll(&mut fds, Timespec::try_from(left).ok().as_ref());
         match &self.pid {
             Some(_) => !fds[0].revents().is_empty(),
@@ -211,7 +229,9 @@ enum Stream {
 /// Reads what is there, a bounded piece at a time, so that a flood on one
 /// stream starves neither the others nor the deadline.
 fn read_available(stream: &mut Option<impl Read>, into: &mut Vec<u8>) -> Stream {
-    let Some(stream) = stream else { return Stream::Closed };
+    let Some(stream) = stream else {
+        return Stream::Closed;
+    };
     let mut buffer = [0; 16 << 10];
     for _ in 0..16 {
         match stream.read(&mut buffer) {

@@ -26,7 +26,10 @@ fn children() -> MutexGuard<'static, Vec<u32>> {
 }
 
 /// A command without a standard input, in a process group of its own.
-#[expect(clippy::disallowed_methods, reason = "the one place where children are made")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place where children are made"
+)]
 pub fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
     let mut command = Command::new(program);
     command.stdin(Stdio::null()).process_group(0);

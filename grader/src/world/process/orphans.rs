@@ -41,11 +41,15 @@ pub(super) fn kill_all() {
 
 #[cfg(target_os = "linux")]
 fn current_children() -> Vec<i32> {
-    let Ok(tasks) = std::fs::read_dir("/proc/self/task") else { return Vec::new() };
+    let Ok(tasks) = std::fs::read_dir("/proc/self/task") else {
+        return Vec::new();
+    };
     tasks
         .filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("children")).ok())
         .flat_map(|list| {
-            list.split_whitespace().filter_map(|id| id.parse().ok()).collect::<Vec<i32>>()
+            list.split_whitespace()
+                .filter_map(|id| id.parse().ok())
+                .collect::<Vec<i32>>()
         })
         .collect()
 }
