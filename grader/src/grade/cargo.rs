@@ -68,13 +68,20 @@ impl Artifact {
 /// `cargo metadata`
 #[derive(Debug, Deserialize)]
 pub struct Metadata {
+    packages: Vec<Package>,
+    workspace_members: Vec<String>,
     resolve: Resolve,
+}
+
+#[derive(Debug, Deserialize)]
+struct Package {
+    id: String,
+    name: String,
 }
 
 #[derive(Debug, Deserialize)]
 struct Resolve {
     nodes: Vec<Node>,
-    root: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -96,10 +103,10 @@ struct DepKind {
 }
 
 impl Metadata {
-    /// How many crates a build compiles, the root included.
+    /// How many crates a build compiles, the workspace's own included.
     pub fn crates(&self) -> usize {
         let mut reached = BTreeSet::new();
-        let mut open: Vec<&str> = self.resolve.root.as_deref().into_iter().collect();
+        let mut open: Vec<&str> = self.workspace_members.iter().map(String::as_str).collect();
         while let Some(id) = open.pop() {
             if reached.insert(id)
                 && let Some(node) = self.node(id)
@@ -115,15 +122,15 @@ impl Metadata {
         reached.len()
     }
 
-    /// The root's dependencies: the name by which code uses it, and its package.
-    pub fn direct(&self, root: &str) -> Result<Vec<(String, String)>> {
-        let root = self
-            .resolve
-            .root
-            .as_deref()
-            .and_then(|id| self.node(id))
-            .with_context(|| format!("`cargo metadata` does not know {root}"))?;
-        Ok(root
+    /// What a member depends on: the name by which code uses it, and its package.
+    pub fn direct(&self, member: &str) -> Result<Vec<(String, String)>> {
+        let node = self
+            .packages
+            .iter()
+            .find(|package| package.name == member && self.workspace_members.contains(&package.id))
+            .and_then(|package| self.node(&package.id))
+            .with_context(|| format!("`cargo metadata` does not know {member}"))?;
+        Ok(node
             .deps
             .iter()
             .map(|dep| (dep.name.clone(), dep.pkg.clone()))

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     cargo::{Artifact, Message, Metadata},
-    manifest::{HIDDEN, LEARNER, manifest},
+    manifest::{WORKSPACE, manifest},
     phase::Phase,
 };
 use crate::{
@@ -48,7 +48,8 @@ pub struct Deps {
 #[derive(Debug)]
 pub struct Recipe {
     slug: String,
-    manifest: String,
+    learner: String,
+    hidden: String,
     lock: Vec<u8>,
     fingerprint: String,
     folder: PathBuf,
@@ -60,15 +61,13 @@ impl Recipe {
     pub fn read(course: &Course, exercise: &Exercise, toolchain: &Toolchain) -> Result<Self> {
         let solution = course.solution(exercise);
         let hidden = course.hidden(exercise);
-        let manifest = manifest(
-            &exercise.slug,
-            (&solution, &read(&solution.join("Cargo.toml"))?),
-            (&hidden, &read(&hidden.join("Cargo.toml"))?),
-        )?;
+        let learner = manifest("learner", &solution, &read(&solution.join("Cargo.toml"))?)?;
+        let hidden = manifest("hidden", &hidden, &read(&hidden.join("Cargo.toml"))?)?;
         let lock = fs::read(course.trusted.join("Cargo.lock")).unwrap_or_default();
         let mut parts = vec![
             toolchain.version.clone().into_bytes(),
-            manifest.clone().into_bytes(),
+            learner.clone().into_bytes(),
+            hidden.clone().into_bytes(),
             lock.clone(),
             RUSTFLAGS.join(" ").into_bytes(),
         ];
@@ -84,7 +83,8 @@ impl Recipe {
         let deps = course.scratch().join("deps");
         Ok(Self {
             slug: exercise.slug.clone(),
-            manifest,
+            learner,
+            hidden,
             lock,
             fingerprint,
             folder: deps.join(&exercise.slug),
@@ -124,8 +124,12 @@ impl Recipe {
             done: 0,
             total: 0,
         });
-        files::write_if_changed(&self.folder.join("Cargo.toml"), self.manifest.as_bytes())?;
-        files::write_if_changed(&self.folder.join("lib.rs"), b"//! Nothing.\n")?;
+        files::write_if_changed(&self.folder.join("Cargo.toml"), WORKSPACE.as_bytes())?;
+        for (name, manifest) in [("learner", &self.learner), ("hidden", &self.hidden)] {
+            let package = self.folder.join(name);
+            files::write_if_changed(&package.join("Cargo.toml"), manifest.as_bytes())?;
+            files::write_if_changed(&package.join("lib.rs"), b"//! Nothing.\n")?;
+        }
         if !self.lock.is_empty() {
             files::write_if_changed(&self.folder.join("Cargo.lock"), &self.lock)?;
         }
@@ -185,7 +189,7 @@ impl Recipe {
         cancel: &Cancel,
         on: &dyn Fn(Phase),
     ) -> Result<Vec<Artifact>> {
-        let total = metadata.crates().saturating_sub(1);
+        let total = metadata.crates();
         let mut cargo = self.cargo(toolchain, "build");
         cargo
             .args([
@@ -224,28 +228,49 @@ impl Recipe {
     }
 
     fn collect(&self, metadata: &Metadata, artifacts: &[Artifact]) -> Result<Deps> {
-        let (mut learner, mut hidden) = (BTreeMap::new(), BTreeMap::new());
-        for (name, package) in metadata.direct(&format!("deps_{}", self.slug))? {
+        let folder = self.target.join("debug/deps");
+        let externs = |package| externs(metadata, artifacts, package, &folder);
+        Ok(Deps {
+            fingerprint: self.fingerprint.clone(),
+            learner: externs("learner")?,
+            hidden: externs("hidden")?,
+            folder: folder.clone(),
+        })
+    }
+}
+
+/// The libraries that a package depends on, by the name under which code uses them.
+fn externs(
+    metadata: &Metadata,
+    artifacts: &[Artifact],
+    package: &str,
+    folder: &Path,
+) -> Result<BTreeMap<String, PathBuf>> {
+    metadata
+        .direct(package)?
+        .into_iter()
+        .map(|(name, id)| {
             let artifact = artifacts
                 .iter()
-                .find(|artifact| artifact.package_id == package && artifact.is_library())
+                .find(|artifact| artifact.package_id == id && artifact.is_library())
                 .with_context(|| format!("cargo built no library for `{name}`"))?;
             let file = artifact
                 .linkable()
                 .with_context(|| format!("`{name}` cannot be linked"))?;
-            if let Some(name) = name.strip_prefix(LEARNER) {
-                learner.insert(name.to_owned(), file);
-            } else if let Some(name) = name.strip_prefix(HIDDEN) {
-                hidden.insert(name.to_owned(), file);
-            }
-        }
-        Ok(Deps {
-            fingerprint: self.fingerprint.clone(),
-            learner,
-            hidden,
-            folder: self.target.join("debug/deps"),
+            Ok((name, hashed(&file, folder)?))
         })
+        .collect()
+}
+
+/// Cargo names a path dependency's library without its hash, and links that
+/// name to whichever build of it came last. The name with the hash stays.
+fn hashed(file: &Path, folder: &Path) -> Result<PathBuf> {
+    if file.parent() == Some(folder) {
+        return Ok(file.to_path_buf());
     }
+    let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+    files::twin(file, folder, &format!("{stem}-"))?
+        .with_context(|| format!("{} has no twin in {}", file.display(), folder.display()))
 }
 
 fn read(path: &Path) -> Result<String> {

@@ -1,6 +1,10 @@
 //! Files: reading a learner's sources, writing whole files, digests.
 
-use std::{fs, io::Write, path::Path};
+use std::{
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
@@ -47,6 +51,28 @@ pub fn tree(folder: &Path) -> Result<Vec<(String, Vec<u8>)>> {
     walk(folder, "", &mut found)?;
     found.sort();
     Ok(found)
+}
+
+/// The file in `folder` whose name begins with `prefix` and that is a hard link to `file`, or a copy of it.
+pub fn twin(file: &Path, folder: &Path, prefix: &str) -> Result<Option<PathBuf>> {
+    use std::os::unix::fs::MetadataExt;
+    let own = fs::metadata(file).with_context(|| format!("{} is gone", file.display()))?;
+    let mut copy = None;
+    for entry in fs::read_dir(folder).with_context(|| format!("{} is gone", folder.display()))? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if !name.starts_with(prefix) || path.extension() != file.extension() {
+            continue;
+        }
+        let other = fs::metadata(&path)?;
+        if (own.dev(), own.ino()) == (other.dev(), other.ino()) {
+            return Ok(Some(path));
+        }
+        if own.len() == other.len() && fs::read(file)? == fs::read(&path)? {
+            copy = Some(path);
+        }
+    }
+    Ok(copy)
 }
 
 /// A digest of byte strings; their borders count.
