@@ -1,0 +1,86 @@
+//! The lock under which `progress.json` is changed.
+
+use std::{
+    fs::{self, File, TryLockError},
+    io,
+    path::{Path, PathBuf},
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
+
+/// How long another `kata` may hold the lock. It needs milliseconds; one that
+/// was stopped (Ctrl-Z) in the middle may hold it for ever.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Held until dropped. The lock is the operating system's, so that it goes
+/// with the process, however that ends.
+#[derive(Debug)]
+pub(super) struct Lock {
+    held: Result<File, String>,
+}
+
+/// Somebody else kept the lock all the time.
+#[derive(Debug)]
+pub(super) struct Busy {
+    pub waited: Duration,
+}
+
+impl Lock {
+    /// Takes the lock in `folder`, which is created if need be. A folder or a
+    /// filesystem that offers no lock is no reason to refuse a learner's work.
+    pub(super) fn take(folder: &Path) -> Result<Self, Busy> {
+        let held = match open(folder) {
+            Ok(file) => lock(file)?,
+            Err(error) => Err(error),
+        };
+        Ok(Self {
+            held: held.map_err(|error| error.to_string()),
+        })
+    }
+
+    /// Whether nobody else can be writing.
+    pub(super) const fn held(&self) -> bool {
+        self.held.is_ok()
+    }
+
+    /// Why it could not be had.
+    pub(super) fn missing(&self) -> Option<&str> {
+        self.held.as_ref().err().map(String::as_str)
+    }
+}
+
+/// The lock file; it stays empty, and it stays.
+pub(super) fn path(folder: &Path) -> PathBuf {
+    folder.join("progress.lock")
+}
+
+fn open(folder: &Path) -> io::Result<File> {
+    fs::create_dir_all(folder)?;
+    File::options()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path(folder))
+}
+
+fn lock(file: File) -> Result<io::Result<File>, Busy> {
+    match file.try_lock() {
+        Ok(()) => Ok(Ok(file)),
+        Err(TryLockError::Error(error)) => Ok(Err(error)),
+        Err(TryLockError::WouldBlock) => wait(file),
+    }
+}
+
+/// Waits in a thread of its own, for the operating system knows no lock with
+/// a deadline. A thread that gets the lock too late lets it go at once.
+fn wait(file: File) -> Result<io::Result<File>, Busy> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        let locked = file.lock().map(|()| file);
+        drop(sender.send(locked));
+    });
+    receiver
+        .recv_timeout(PATIENCE)
+        .map_err(|_| Busy { waited: PATIENCE })
+}
