@@ -2,6 +2,7 @@
 
 pub mod exercise;
 pub mod head;
+pub mod hints;
 pub mod marker;
 pub mod progress;
 pub mod select;
