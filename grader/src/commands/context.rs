@@ -1,20 +1,37 @@
 //! What every command needs: where it was called, and how to speak.
 
-use std::{env, path::PathBuf};
+use std::{
+    env,
+    io::{IsTerminal, stderr, stdout},
+    path::PathBuf,
+};
 
 use anyhow::Result;
 
 use super::exit::call_error;
 use crate::{
     grade::Grader,
-    model::{exercise::Exercise, select::select},
-    world::course::{Course, find_workspace},
+    model::{
+        exercise::Exercise,
+        progress::Progress,
+        select::{SelectError, select},
+    },
+    view::{self, style::Style},
+    world::{
+        course::{Course, find_workspace, is_clone},
+        embedded,
+        progress_file::{Notice, ProgressError, ProgressFile, Updated},
+        terminal::Capabilities,
+    },
 };
 
 /// Where a command was called.
 #[derive(Debug)]
 pub struct Context {
-    start: PathBuf,
+    /// The folder in which it was called.
+    pub start: PathBuf,
+    /// What the terminal can do.
+    pub terminal: Capabilities,
 }
 
 impl Context {
@@ -22,30 +39,139 @@ impl Context {
     pub fn detect() -> Result<Self> {
         Ok(Self {
             start: env::current_dir()?,
+            terminal: Capabilities::detect(),
         })
+    }
+
+    /// How pages look here.
+    pub fn style(&self) -> Style {
+        let root = find_workspace(&self.start).unwrap_or_default();
+        Style {
+            width: self.terminal.width.into(),
+            colour: self.terminal.colour,
+            ascii: !self.terminal.unicode,
+            links: self.terminal.links,
+            root: root.to_string_lossy().into_owned(),
+        }
+    }
+
+    /// Prints a page.
+    pub fn say(&self, page: &str) {
+        use std::io::Write;
+        // A closed pipe (`kata list | head`) is the reader's choice, no error.
+        let _ = stdout().write_all(page.as_bytes());
+    }
+
+    /// Prints an error, or a remark, where it does not mix with what is asked for.
+    pub fn complain(&self, message: &str) {
+        let style = Style {
+            colour: self.terminal.colour && stderr().is_terminal(),
+            ..self.style()
+        };
+        eprint!("{}", view::error::block(message, [], &style));
     }
 
     /// The course around this folder.
     pub fn course(&self) -> Result<Course> {
         let workspace = find_workspace(&self.start).ok_or_else(|| {
             call_error(format!(
-                "there is no course in {} nor above it\nclone the repository, or run `kata init DIR`",
+                "there is no course in {} nor above it\n\
+                 Go to the folder of the course, or make one: `kata init DIR`.",
                 self.start.display()
             ))
         })?;
-        Course::open(workspace.clone(), workspace)
+        let trusted = if is_clone(&workspace) {
+            workspace.clone()
+        } else {
+            embedded::unpack(&workspace.join("target/kata"))?
+        };
+        let course = Course::open(workspace, trusted)?;
+        if course.exercises.is_empty() {
+            return Err(call_error(format!(
+                "the course has no exercise that can be read\n{}",
+                course.broken.join("\n")
+            )));
+        }
+        Ok(course)
     }
 
     /// A grader for that course.
     pub fn grader(&self) -> Result<Grader> {
-        Grader::new(self.course()?, 80)
+        Grader::new(self.course()?, self.terminal.width.into())
     }
+
+    /// Reads the learner's progress and tells what there is to tell about the file.
+    pub fn progress(&self, course: &Course) -> Result<Progress> {
+        let loaded = ProgressFile::at(&course.workspace)
+            .load()
+            .map_err(progress_error)?;
+        self.tell(&loaded.notices);
+        Ok(loaded.progress)
+    }
+
+    /// Changes the learner's progress.
+    pub fn update_progress<T>(
+        &self,
+        course: &Course,
+        apply: impl FnOnce(&mut Progress) -> T,
+    ) -> Result<Updated<T>> {
+        let updated = ProgressFile::at(&course.workspace)
+            .update(apply)
+            .map_err(progress_error)?;
+        self.tell(&updated.notices);
+        Ok(updated)
+    }
+
+    fn tell(&self, notices: &[Notice]) {
+        for notice in notices {
+            if notice.is_error() {
+                self.complain(&notice.to_string());
+            } else {
+                eprintln!("{notice}");
+            }
+        }
+    }
+
+    /// The exercise that a word means; without a word, the one to go on with.
+    pub fn exercise<'a>(&self, course: &'a Course, word: Option<&str>) -> Result<&'a Exercise> {
+        match word {
+            Some(word) => Ok(one(course, word)?),
+            None => {
+                let progress = self.progress(course)?;
+                Ok(resume(course, &progress))
+            }
+        }
+    }
+}
+
+/// Progress that cannot be read or written is told with exit code 2.
+fn progress_error(error: ProgressError) -> anyhow::Error {
+    call_error(error.to_string())
+}
+
+fn one<'a>(course: &'a Course, word: &str) -> Result<&'a Exercise> {
+    select(&course.exercises, word).map_err(|error: SelectError| call_error(error.to_string()))
 }
 
 /// The exercises that these words mean.
 pub fn chosen<'a>(course: &'a Course, words: &[String]) -> Result<Vec<&'a Exercise>> {
-    words
+    words.iter().map(|word| one(course, word)).collect()
+}
+
+/// Where the learner goes on; the last day if all is done.
+pub fn resume<'a>(course: &'a Course, progress: &Progress) -> &'a Exercise {
+    let slugs: Vec<&str> = course
+        .exercises
         .iter()
-        .map(|word| select(&course.exercises, word).map_err(|error| call_error(error.to_string())))
-        .collect()
+        .map(|exercise| exercise.slug.as_str())
+        .collect();
+    progress
+        .resume(&slugs)
+        .and_then(|slug| {
+            course
+                .exercises
+                .iter()
+                .find(|exercise| exercise.slug == slug)
+        })
+        .unwrap_or_else(|| &course.exercises[course.exercises.len() - 1])
 }

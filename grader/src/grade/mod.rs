@@ -34,6 +34,7 @@ use crate::{
         exercise::Exercise,
         verdict::{CheckStatus, Verdict},
     },
+    view::footer::Timing,
     world::{
         course::Course,
         files,
@@ -79,7 +80,8 @@ pub struct Selection {
 }
 
 impl Selection {
-    fn is_whole(&self) -> bool {
+    /// Whether it leaves nothing out.
+    pub fn is_whole(&self) -> bool {
         self.check.is_none() && self.seeds.is_empty()
     }
 }
@@ -148,7 +150,7 @@ impl Grader {
         let source = sources.digest();
         let recipe = Recipe::read(&self.course, exercise, &self.toolchain)?;
         let key = self.key(exercise, &source, &recipe)?;
-        let cache = Cache::new(self.course.scratch().join("verdicts"));
+        let cache = self.cache();
         let cacheable = implementation == Implementation::Learner && selection.is_whole();
         if cacheable
             && !selection.fresh
@@ -172,6 +174,38 @@ impl Grader {
             cache.put(&exercise.slug, &key, &graded)?;
         }
         Ok(graded)
+    }
+
+    /// The verdict on an exercise that the learner has not touched, without a
+    /// build; `None` if it was touched.
+    pub fn untouched(&self, exercise: &Exercise) -> Result<Option<Graded>> {
+        let Ok(sources) = self.sources(exercise, Implementation::Learner)? else {
+            return Ok(None);
+        };
+        if sources != Sources::original(&self.course.original(exercise))? {
+            return Ok(None);
+        }
+        Ok(Some(Graded {
+            source: sources.digest(),
+            verdict: judge(&exercise.slug, Evidence::Untouched),
+            compile: Duration::ZERO,
+            test: Duration::ZERO,
+            cached: true,
+        }))
+    }
+
+    /// The verdict on what the learner has written, if it is known already.
+    pub fn known(&self, exercise: &Exercise) -> Result<Option<Graded>> {
+        let Ok(sources) = self.sources(exercise, Implementation::Learner)? else {
+            return Ok(None);
+        };
+        let recipe = Recipe::read(&self.course, exercise, &self.toolchain)?;
+        let key = self.key(exercise, &sources.digest(), &recipe)?;
+        Ok(self.cache().get(&exercise.slug, &key))
+    }
+
+    fn cache(&self) -> Cache {
+        Cache::new(self.course.scratch().join("verdicts"))
     }
 
     /// The digest of what the learner has written, or of the refusal.
@@ -217,6 +251,17 @@ impl Grader {
 }
 
 impl Graded {
+    /// What to say below a page of how long it took.
+    pub fn timing(&self, saved: Option<String>) -> Timing {
+        let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        Timing {
+            saved,
+            compiled_ms: ms(self.compile),
+            tested_ms: ms(self.test),
+            ..Timing::of(&self.verdict)
+        }
+    }
+
     /// Whether the same source would give the same verdict again: what depends
     /// on real time or on this machine's state would not.
     fn is_reproducible(&self) -> bool {

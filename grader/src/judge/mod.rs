@@ -12,6 +12,8 @@ use crate::model::verdict::{CheckVerdict, Diagnostic, Status, Verdict};
 pub enum Evidence {
     /// The learner's folder holds what is never graded.
     Refused(String),
+    /// The learner has not touched the stub; nothing was built.
+    Untouched,
     /// The learner's library does not compile.
     DoesNotCompile(Vec<Diagnostic>),
     /// The library compiles, its public shapes do not fit.
@@ -43,6 +45,7 @@ pub fn judge(exercise: &str, evidence: Evidence) -> Verdict {
     };
     match evidence {
         Evidence::Refused(reason) => without_checks(Status::DoesNotCompile, vec![plain(&reason)]),
+        Evidence::Untouched => without_checks(Status::NotStarted, Vec::new()),
         Evidence::DoesNotCompile(diagnostics) => {
             without_checks(Status::DoesNotCompile, diagnostics)
         }

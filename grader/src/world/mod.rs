@@ -1,8 +1,10 @@
 //! Effects: files, processes, the clock, the terminal, the watcher. Nothing else touches them.
 
+pub mod backup;
 pub mod clock;
 pub mod course;
 pub mod editor;
+pub mod embedded;
 pub mod files;
 pub mod lock;
 pub mod process;
@@ -11,3 +13,4 @@ pub mod sources;
 pub mod terminal;
 pub mod toolchain;
 pub mod watcher;
+pub mod workspace;
