@@ -5,11 +5,12 @@ pub mod clock;
 pub mod course;
 pub mod editor;
 pub mod embedded;
+pub mod disk;
 pub mod files;
 pub mod lock;
 pub mod process;
 pub mod progress_file;
-pub mod sources;
+
 pub mod terminal;
 pub mod toolchain;
 pub mod watcher;
