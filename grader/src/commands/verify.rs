@@ -13,7 +13,7 @@ use crate::{
     grade::Grader,
     model::exercise::Exercise,
     verify::{Complaint, Effort, Event, verify},
-    world::{files, process::Cancel},
+    world::{disk, process::Cancel},
 };
 
 /// Arguments of `kata verify`.
@@ -109,8 +109,8 @@ fn bless(grader: &Grader, exercise: &Exercise) -> Result<()> {
         fs::remove_dir_all(&original)
             .with_context(|| format!("{} could not be replaced", original.display()))?;
     }
-    for (name, bytes) in files::tree(&grader.course.stub(exercise).join("src"))? {
-        files::write(&original.join(name), &bytes)?;
+    for (name, bytes) in disk::tree(&grader.course.stub(exercise).join("src"))? {
+        disk::write(&original.join(name), &bytes)?;
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
 use super::Graded;
-use crate::world::files;
+use crate::world::disk;
 
 /// Verdicts that need not be found again.
 #[derive(Debug, Clone)]
@@ -38,7 +38,7 @@ impl Cache {
             key: key.to_owned(),
             graded: graded.clone(),
         };
-        files::write(&self.file(slug), &serde_json::to_vec(&kept)?)
+        disk::write(&self.file(slug), &serde_json::to_vec(&kept)?)
     }
 
     fn file(&self, slug: &str) -> PathBuf {

@@ -19,7 +19,7 @@ use crate::{
     model::exercise::Exercise,
     world::{
         course::Course,
-        files,
+        disk,
         process::{Cancel, Line, capture, capture_lines, command},
         toolchain::Toolchain,
     },
@@ -74,12 +74,12 @@ impl Recipe {
         for folder in ["grader/harness", "grader/report"] {
             let folder = course.trusted.join(folder);
             parts.push(fs::read(folder.join("Cargo.toml"))?);
-            for (name, bytes) in files::tree(&folder.join("src"))? {
+            for (name, bytes) in disk::tree(&folder.join("src"))? {
                 parts.push(name.into_bytes());
                 parts.push(bytes);
             }
         }
-        let fingerprint = files::digest(parts.iter().map(Vec::as_slice));
+        let fingerprint = disk::digest(parts.iter().map(Vec::as_slice));
         let deps = course.scratch().join("deps");
         Ok(Self {
             slug: exercise.slug.clone(),
@@ -124,19 +124,19 @@ impl Recipe {
             done: 0,
             total: 0,
         });
-        files::write_if_changed(&self.folder.join("Cargo.toml"), WORKSPACE.as_bytes())?;
+        disk::write_if_changed(&self.folder.join("Cargo.toml"), WORKSPACE.as_bytes())?;
         for (name, manifest) in [("learner", &self.learner), ("hidden", &self.hidden)] {
             let package = self.folder.join(name);
-            files::write_if_changed(&package.join("Cargo.toml"), manifest.as_bytes())?;
-            files::write_if_changed(&package.join("lib.rs"), b"//! Nothing.\n")?;
+            disk::write_if_changed(&package.join("Cargo.toml"), manifest.as_bytes())?;
+            disk::write_if_changed(&package.join("lib.rs"), b"//! Nothing.\n")?;
         }
         if !self.lock.is_empty() {
-            files::write_if_changed(&self.folder.join("Cargo.lock"), &self.lock)?;
+            disk::write_if_changed(&self.folder.join("Cargo.lock"), &self.lock)?;
         }
         let metadata = self.metadata(toolchain, cancel)?;
         let artifacts = self.compile(toolchain, &metadata, cancel, on)?;
         let deps = self.collect(&metadata, &artifacts)?;
-        files::write(
+        disk::write(
             &self.folder.join("deps.json"),
             &serde_json::to_vec_pretty(&deps)?,
         )?;
@@ -269,7 +269,7 @@ fn hashed(file: &Path, folder: &Path) -> Result<PathBuf> {
         return Ok(file.to_path_buf());
     }
     let stem = file.file_stem().unwrap_or_default().to_string_lossy();
-    files::twin(file, folder, &format!("{stem}-"))?
+    disk::twin(file, folder, &format!("{stem}-"))?
         .with_context(|| format!("{} has no twin in {}", file.display(), folder.display()))
 }
 

@@ -37,7 +37,7 @@ use crate::{
     view::footer::Timing,
     world::{
         course::Course,
-        files,
+        disk,
         lock::Lock,
         process::{Cancel, Cancelled},
         toolchain::{self, Toolchain},
@@ -212,7 +212,7 @@ impl Grader {
     pub fn source_digest(&self, exercise: &Exercise) -> Result<String> {
         Ok(match self.sources(exercise, Implementation::Learner)? {
             Ok(sources) => sources.digest(),
-            Err(reason) => files::digest([reason.as_bytes()]),
+            Err(reason) => disk::digest([reason.as_bytes()]),
         })
     }
 
@@ -246,7 +246,7 @@ impl Grader {
             read("contract.rs")?,
             read("kata.toml")?,
         ];
-        Ok(files::digest(parts.iter().map(Vec::as_slice)))
+        Ok(disk::digest(parts.iter().map(Vec::as_slice)))
     }
 }
 
@@ -277,7 +277,7 @@ impl Graded {
 
 fn refused(exercise: &Exercise, reason: String) -> Graded {
     Graded {
-        source: files::digest([reason.as_bytes()]),
+        source: disk::digest([reason.as_bytes()]),
         verdict: judge(&exercise.slug, Evidence::Refused(reason)),
         compile: Duration::ZERO,
         test: Duration::ZERO,

@@ -8,8 +8,8 @@ use std::{
 use anyhow::{Context, Result};
 
 use crate::world::{
-    files,
-    sources::{Refusal, SourceFile, learner_sources},
+    disk,
+    files::{Refusal, SourceFile, learner_sources},
 };
 
 /// The sources of one implementation, with the course's own files laid over them.
@@ -23,7 +23,14 @@ impl Sources {
     /// What lies in a learner's folder. The course's given files win over the learner's.
     pub fn learner(stub: &Path, original: &Path) -> Result<Result<Self, Refusal>> {
         match learner_sources(stub) {
-            Ok(files) => Ok(Ok(Self { files }.with_given(original)?)),
+            Ok(mut files) => {
+                for file in &mut files {
+                    if let Some(beneath) = file.relative.strip_prefix("src/") {
+                        file.relative = beneath.to_owned();
+                    }
+                }
+                Ok(Ok(Self { files }.with_given(original)?))
+            }
             Err(refusal) => Ok(Err(refusal)),
         }
     }
@@ -43,7 +50,7 @@ impl Sources {
     /// The stub as the course gives it.
     pub fn original(original: &Path) -> Result<Self> {
         let mut files = Vec::new();
-        for (relative, bytes) in files::tree(original)? {
+        for (relative, bytes) in disk::tree(original)? {
             files.push(SourceFile { relative, bytes });
         }
         Ok(Self { files })
@@ -65,7 +72,7 @@ impl Sources {
 
     /// A digest of paths and contents.
     pub fn digest(&self) -> String {
-        files::digest(
+        disk::digest(
             self.files
                 .iter()
                 .flat_map(|file| [file.relative.as_bytes(), file.bytes.as_slice()]),
@@ -76,14 +83,14 @@ impl Sources {
     pub fn write(&self, folder: &Path) -> Result<PathBuf> {
         let src = folder.join("src");
         if src.is_dir() {
-            for (relative, _) in files::tree(&src)? {
+            for (relative, _) in disk::tree(&src)? {
                 if !self.files.iter().any(|file| file.relative == relative) {
                     fs::remove_file(src.join(relative))?;
                 }
             }
         }
         for file in &self.files {
-            files::write_if_changed(&src.join(&file.relative), &file.bytes)?;
+            disk::write_if_changed(&src.join(&file.relative), &file.bytes)?;
         }
         Ok(src)
     }

@@ -10,7 +10,7 @@ use anyhow::Result;
 use super::Complaint;
 use crate::{
     model::exercise::Exercise,
-    world::{course::Course, files},
+    world::{course::Course, disk},
 };
 
 /// The level-2 headings of every day's README, in their order.
@@ -105,7 +105,7 @@ impl Texts<'_> {
         if !src.is_dir() || !self.course.original(self.exercise).is_dir() {
             return Ok(());
         }
-        if files::tree(&src)? != files::tree(&self.course.original(self.exercise))? {
+        if disk::tree(&src)? != disk::tree(&self.course.original(self.exercise))? {
             let file = self.stub_file("src");
             self.complain(
                 &file,

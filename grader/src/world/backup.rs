@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use super::{clock, course::Course, files};
+use super::{clock, course::Course, disk};
 use crate::model::exercise::Exercise;
 
 /// A version that was put away.
@@ -20,7 +20,7 @@ pub struct Backup {
 /// Whether the learner's sources are the stub's.
 pub fn is_original(course: &Course, exercise: &Exercise) -> Result<bool> {
     let src = course.stub(exercise).join("src");
-    Ok(src.is_dir() && files::tree(&src)? == files::tree(&course.original(exercise))?)
+    Ok(src.is_dir() && disk::tree(&src)? == disk::tree(&course.original(exercise))?)
 }
 
 /// Puts the learner's sources away and restores the stub.
@@ -71,11 +71,11 @@ fn put_away(course: &Course, exercise: &Exercise, now: &str) -> Result<Backup> {
     let folder = fresh(&root(course, exercise).join(clock::for_file_name(now)));
     let src = course.stub(exercise).join("src");
     if src.is_dir() {
-        for (name, bytes) in files::tree(&src)? {
-            files::write(&folder.join("src").join(name), &bytes)?;
+        for (name, bytes) in disk::tree(&src)? {
+            disk::write(&folder.join("src").join(name), &bytes)?;
         }
     }
-    files::write(&folder.join("complete"), b"")?;
+    disk::write(&folder.join("complete"), b"")?;
     Ok(Backup { folder })
 }
 
@@ -95,11 +95,11 @@ fn fresh(folder: &Path) -> PathBuf {
 
 /// Makes `src` hold what `from` holds. Each file is replaced as a whole.
 fn restore(from: &Path, src: &Path) -> Result<()> {
-    let wanted = files::tree(from)?;
+    let wanted = disk::tree(from)?;
     for (name, bytes) in &wanted {
-        files::write_if_changed(&src.join(name), bytes)?;
+        disk::write_if_changed(&src.join(name), bytes)?;
     }
-    for (name, _) in files::tree(src)? {
+    for (name, _) in disk::tree(src)? {
         if !wanted.iter().any(|(own, _)| *own == name) {
             let file = src.join(&name);
             fs::remove_file(&file)

@@ -14,7 +14,7 @@ use anyhow::{Context, Result};
 use rust_embed::RustEmbed;
 use toml::{Table, Value};
 
-use super::files;
+use super::disk;
 
 #[derive(RustEmbed)]
 #[folder = "$CARGO_MANIFEST_DIR/hidden"]
@@ -100,7 +100,7 @@ fn trusted() -> Result<Files> {
 
 /// A digest of the course, which changes with any of its files.
 fn digest(files: &Files) -> String {
-    files::digest(
+    disk::digest(
         files
             .iter()
             .flat_map(|(path, bytes)| [path.as_bytes(), bytes]),
@@ -117,7 +117,7 @@ pub fn unpack(scratch: &Path) -> Result<PathBuf> {
         return Ok(folder);
     }
     for (path, bytes) in &files {
-        files::write_if_changed(&folder.join(path), bytes)?;
+        disk::write_if_changed(&folder.join(path), bytes)?;
     }
     fs::write(&complete, b"")
         .with_context(|| format!("{} could not be written", complete.display()))?;

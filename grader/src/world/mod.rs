@@ -3,9 +3,9 @@
 pub mod backup;
 pub mod clock;
 pub mod course;
+pub mod disk;
 pub mod editor;
 pub mod embedded;
-pub mod disk;
 pub mod files;
 pub mod lock;
 pub mod process;

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    files,
+    disk,
     process::{Cancel, capture, command},
 };
 
@@ -103,7 +103,7 @@ pub fn find(workspace: &Path, scratch: &Path) -> Result<Toolchain> {
     let toolchain = ask(workspace)?;
     toolchain.require_recent()?;
     let remembered = Remembered { asked, toolchain };
-    files::write(&memory, &serde_json::to_vec(&remembered)?)?;
+    disk::write(&memory, &serde_json::to_vec(&remembered)?)?;
     Ok(remembered.toolchain)
 }
 

@@ -8,8 +8,8 @@ use std::{
 use anyhow::{Context, Result};
 
 use super::{
+    disk,
     embedded::{self, Files},
-    files,
 };
 use crate::model::progress::Progress;
 
@@ -79,10 +79,10 @@ pub fn init(folder: &Path) -> Result<Result<usize, Occupied>> {
     }
     let files = given();
     for (path, bytes) in &files {
-        files::write(&folder.join(GIVEN).join(path), bytes)?;
-        files::write(&folder.join(path), bytes)?;
+        disk::write(&folder.join(GIVEN).join(path), bytes)?;
+        disk::write(&folder.join(path), bytes)?;
     }
-    files::write(
+    disk::write(
         &folder.join("progress.json"),
         Progress::default().to_json().as_bytes(),
     )?;
@@ -110,14 +110,14 @@ pub fn update(folder: &Path) -> Result<Update> {
         }
         let untouched = own.is_none() || own == given || own.as_deref() == Some(&*new);
         if untouched {
-            files::write(&folder.join(&path), &new)?;
+            disk::write(&folder.join(&path), &new)?;
             update.written.push(path.clone());
         } else {
             update
                 .kept
                 .push((path.clone(), diff(&given.unwrap_or_default(), &new)));
         }
-        files::write(&folder.join(GIVEN).join(&path), &new)?;
+        disk::write(&folder.join(GIVEN).join(&path), &new)?;
     }
     mark(folder)?;
     Ok(update)
@@ -140,7 +140,7 @@ fn mark(folder: &Path) -> Result<()> {
         "{{\"version\":1,\"kata\":\"{}\"}}\n",
         env!("CARGO_PKG_VERSION")
     );
-    files::write(&folder.join(MARK), mark.as_bytes())
+    disk::write(&folder.join(MARK), mark.as_bytes())
 }
 
 fn diff(old: &[u8], new: &[u8]) -> String {
