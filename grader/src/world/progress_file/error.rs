@@ -56,7 +56,8 @@ pub enum ProgressError {
         file: PathBuf,
         /// What the operating system says.
         source: io::Error,
-        /// What happened before, if anything did: a broken file may have been set aside.
+        /// What happened before, if anything did: a broken file may have
+        /// been set aside, and then the text begins with that.
         notices: Vec<Notice>,
     },
     /// It is broken, and could not be set aside, so that nothing may be written.
@@ -126,7 +127,7 @@ fn remedy(error: &io::Error, file: &Path, wish: &str) -> String {
 
 fn told(notices: &[Notice]) -> String {
     let mut told = String::new();
-    for notice in notices {
+    for notice in notices.iter().filter(|notice| notice.is_error()) {
         told.push_str(&notice.to_string());
         told.push('\n');
     }
