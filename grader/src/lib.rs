@@ -4,6 +4,7 @@ pub mod commands;
 pub mod grade;
 pub mod judge;
 pub mod model;
+pub mod verify;
 pub mod view;
 pub mod watch;
 pub mod world;
