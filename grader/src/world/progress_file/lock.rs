@@ -51,11 +51,14 @@ pub(super) fn path(folder: &Path) -> PathBuf {
 
 fn open(folder: &Path) -> io::Result<File> {
     fs::create_dir_all(folder)?;
+    let file = path(folder);
     File::options()
         .write(true)
         .create(true)
         .truncate(false)
-        .open(path(folder))
+        .open(&file)
+        // After one `sudo kata` the file is root's; to lock it, reading is enough.
+        .or_else(|error| File::open(file).map_err(|_| error))
 }
 
 fn lock(file: File, patience: Duration) -> Result<io::Result<File>, Busy> {

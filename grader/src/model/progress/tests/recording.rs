@@ -207,7 +207,7 @@ fn the_best_points_are_kept() {
 fn five_different_failing_saves_in_a_row_are_stuck() {
     let mut learner = Learner::new();
     learner.saves(&verdict("Abc"));
-    for _ in 1..STUCK_AFTER {
+    for _ in 0..4 {
         let step = learner.saves(&verdict("Abc"));
         assert_eq!(
             (step.after, step.became_stuck()),
@@ -230,6 +230,14 @@ fn the_same_save_judged_again_is_not_another() {
     assert_eq!(entry.marker, Marker::InProgress);
     assert_eq!((entry.saves, entry.stuck, entry.checks_run), (1, 1, 3));
     assert_eq!(entry.last, Some(at(2 * STUCK_AFTER - 1)));
+}
+
+#[test]
+fn a_save_that_gained_something_is_no_failing_one_when_judged_again() {
+    let mut learner = Learner::new();
+    learner.saves_source("one", &verdict("Abc"));
+    learner.saves_source("one", &verdict("Abc"));
+    assert_eq!(learner.entry().stuck, 0);
 }
 
 #[test]
