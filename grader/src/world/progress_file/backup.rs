@@ -131,3 +131,28 @@ fn copy_unless(error: io::Error, source: &Path, name: &Path) -> io::Result<()> {
     }
     written
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::set_aside;
+
+    #[test]
+    fn a_second_name_never_takes_the_place_of_another_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs::write(path("file"), "broken").unwrap();
+        fs::write(path("aside"), "of last week").unwrap();
+        fs::write(path("aside-2"), "of yesterday").unwrap();
+        let kept = set_aside(&path("file"), &path("aside")).unwrap();
+        assert_eq!(kept, path("aside-3"));
+        let text = |name: &str| fs::read_to_string(path(name)).unwrap();
+        assert_eq!(text("aside"), "of last week");
+        assert_eq!(text("aside-2"), "of yesterday");
+        assert_eq!(
+            (text("aside-3"), text("file")),
+            ("broken".into(), "broken".into())
+        );
+    }
+}

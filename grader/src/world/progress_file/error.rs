@@ -56,7 +56,8 @@ pub enum ProgressError {
         file: PathBuf,
         /// What the operating system says.
         source: io::Error,
-        /// What happened before, if anything did: a broken file may have been set aside.
+        /// What happened before, if anything did: a broken file may have
+        /// been set aside, and then the text begins with that.
         notices: Vec<Notice>,
     },
     /// It is broken, and could not be set aside, so that nothing may be written.
@@ -126,9 +127,78 @@ fn remedy(error: &io::Error, file: &Path, wish: &str) -> String {
 
 fn told(notices: &[Notice]) -> String {
     let mut told = String::new();
-    for notice in notices {
+    for notice in notices.iter().filter(|notice| notice.is_error()) {
         told.push_str(&notice.to_string());
         told.push('\n');
     }
     told
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Error, ErrorKind};
+
+    use super::ProgressError;
+    use crate::{
+        model::progress::ParseProblem,
+        world::progress_file::{Notice, notice::Restored},
+    };
+
+    fn not_written(file: &str, kind: ErrorKind, notices: Vec<Notice>) -> String {
+        let error = ProgressError::NotWritten {
+            file: file.into(),
+            source: Error::from(kind),
+            notices,
+        };
+        error.to_string()
+    }
+
+    #[test]
+    fn a_full_disk_says_what_was_kept_and_what_to_do() {
+        assert_eq!(
+            not_written("/w/progress.json", ErrorKind::StorageFull, Vec::new()),
+            "progress.json cannot be written: no storage space\n  \
+             The file still holds the state before, and your code is untouched.\n  \
+             Make room on the disk, then save or run again."
+        );
+    }
+
+    #[test]
+    fn a_link_is_named_by_the_file_behind_it() {
+        let text = not_written("/cloud/kata.json", ErrorKind::PermissionDenied, Vec::new());
+        assert!(
+            text.starts_with("/cloud/kata.json cannot be written: "),
+            "{text}"
+        );
+        assert!(text.contains("(ls -ld /cloud)"), "{text}");
+    }
+
+    #[test]
+    fn a_file_set_aside_before_the_failure_is_not_passed_over_in_silence() {
+        let no_lock = Notice::NoLock {
+            reason: "no".into(),
+        };
+        let broken = Notice::Broken {
+            problem: ParseProblem::Empty,
+            aside: "aside".into(),
+            restored: Restored::BothSides,
+        };
+        let text = not_written(
+            "progress.json",
+            ErrorKind::StorageFull,
+            vec![no_lock, broken],
+        );
+        assert!(
+            text.starts_with("progress.json cannot be read: it is empty\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("\nprogress.json cannot be written: "),
+            "{text}"
+        );
+        assert!(
+            !text.contains("cannot be locked"),
+            "it would say that progress is saved: {text}"
+        );
+    }
 }

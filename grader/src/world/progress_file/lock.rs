@@ -9,10 +9,6 @@ use std::{
     time::Duration,
 };
 
-/// How long another `kata` may hold the lock. It needs milliseconds; one that
-/// was stopped (Ctrl-Z) in the middle may hold it for ever.
-const PATIENCE: Duration = Duration::from_secs(10);
-
 /// Held until dropped. The lock is the operating system's, so that it goes
 /// with the process, however that ends.
 #[derive(Debug)]
@@ -22,16 +18,14 @@ pub(super) struct Lock {
 
 /// Somebody else kept the lock all the time.
 #[derive(Debug)]
-pub(super) struct Busy {
-    pub waited: Duration,
-}
+pub(super) struct Busy;
 
 impl Lock {
     /// Takes the lock in `folder`, which is created if need be. A folder or a
     /// filesystem that offers no lock is no reason to refuse a learner's work.
-    pub(super) fn take(folder: &Path) -> Result<Self, Busy> {
+    pub(super) fn take(folder: &Path, patience: Duration) -> Result<Self, Busy> {
         let held = match open(folder) {
-            Ok(file) => lock(file)?,
+            Ok(file) => lock(file, patience)?,
             Err(error) => Err(error),
         };
         Ok(Self {
@@ -57,30 +51,31 @@ pub(super) fn path(folder: &Path) -> PathBuf {
 
 fn open(folder: &Path) -> io::Result<File> {
     fs::create_dir_all(folder)?;
+    let file = path(folder);
     File::options()
         .write(true)
         .create(true)
         .truncate(false)
-        .open(path(folder))
+        .open(&file)
+        // After one `sudo kata` the file is root's; to lock it, reading is enough.
+        .or_else(|error| File::open(file).map_err(|_| error))
 }
 
-fn lock(file: File) -> Result<io::Result<File>, Busy> {
+fn lock(file: File, patience: Duration) -> Result<io::Result<File>, Busy> {
     match file.try_lock() {
         Ok(()) => Ok(Ok(file)),
         Err(TryLockError::Error(error)) => Ok(Err(error)),
-        Err(TryLockError::WouldBlock) => wait(file),
+        Err(TryLockError::WouldBlock) => wait(file, patience),
     }
 }
 
 /// Waits in a thread of its own, for the operating system knows no lock with
 /// a deadline. A thread that gets the lock too late lets it go at once.
-fn wait(file: File) -> Result<io::Result<File>, Busy> {
+fn wait(file: File, patience: Duration) -> Result<io::Result<File>, Busy> {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         let locked = file.lock().map(|()| file);
         drop(sender.send(locked));
     });
-    receiver
-        .recv_timeout(PATIENCE)
-        .map_err(|_| Busy { waited: PATIENCE })
+    receiver.recv_timeout(patience).map_err(|_| Busy)
 }

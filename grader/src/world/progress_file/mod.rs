@@ -10,6 +10,7 @@ use std::{
     mem::{Discriminant, discriminant},
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
+    time::Duration,
 };
 
 use crate::model::progress::{ParseProblem, Progress};
@@ -31,6 +32,7 @@ use lock::Lock;
 #[derive(Debug)]
 pub struct ProgressFile {
     root: PathBuf,
+    patience: Duration,
     /// Standing conditions that were told already; nobody wants to read of a
     /// missing lock at every save.
     told: Mutex<HashSet<Discriminant<Notice>>>,
@@ -71,8 +73,16 @@ impl ProgressFile {
     pub fn at(root: impl Into<PathBuf>) -> Self {
         Self {
             root: root.into(),
+            patience: PATIENCE,
             told: Mutex::default(),
         }
+    }
+
+    /// How long another `kata` may hold the lock before [`ProgressError::Busy`]; 10 s if not told.
+    #[must_use]
+    pub const fn with_patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
     }
 
     /// Where it is.
@@ -134,12 +144,12 @@ impl ProgressFile {
     }
 
     fn lock(&self, notices: &mut Vec<Notice>) -> Result<Lock, ProgressError> {
-        let lock = Lock::take(&self.state_folder()).map_err(|lock::Busy { waited }| {
-            ProgressError::Busy {
-                waited,
-                lock: lock::path(&self.state_folder()),
-            }
-        })?;
+        let folder = self.state_folder();
+        let lock =
+            Lock::take(&folder, self.patience).map_err(|lock::Busy| ProgressError::Busy {
+                waited: self.patience,
+                lock: lock::path(&folder),
+            })?;
         if let Some(reason) = lock.missing() {
             self.tell_once(
                 Notice::NoLock {
@@ -260,6 +270,10 @@ impl ProgressFile {
         path.strip_prefix(&self.root).unwrap_or(path).to_owned()
     }
 }
+
+/// An update needs milliseconds; a `kata` stopped in the middle of one
+/// (Ctrl-Z) may hold the lock for ever.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Where the grader keeps what is not for the learner's eyes, in the workspace's root.
 const STATE_FOLDER: &str = ".kata";
