@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::Args;
 
 use super::{
-    context::Context,
+    context::{Context, one},
     exit::{Exit, call_error},
 };
 use crate::{
@@ -34,7 +34,7 @@ pub struct Arguments {
 /// Runs the command.
 pub fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
     let course = context.course()?;
-    let exercise = context.exercise(&course, Some(&arguments.exercise))?;
+    let exercise = one(&course, &arguments.exercise)?;
     if arguments.undo {
         context.say(&undo(&course, exercise)?);
         return Ok(Exit::Passed);
