@@ -27,7 +27,9 @@ pub struct SourceFile {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// There is no `src/lib.rs`.
-    #[error("src/lib.rs is missing: restore it from your editor, or take the stub again with `kata reset`")]
+    #[error(
+        "src/lib.rs is missing: restore it from your editor, or take the stub again with `kata reset`"
+    )]
     Missing,
     /// A symbolic link.
     #[error("{file} is a symbolic link: put the file itself in its place")]
@@ -48,7 +50,9 @@ pub enum Refusal {
         file: String,
     },
     /// More than [`MAX_FILES`].
-    #[error("src has more than {MAX_FILES} Rust files ({file} is one too many): move some out of src")]
+    #[error(
+        "src has more than {MAX_FILES} Rust files ({file} is one too many): move some out of src"
+    )]
     TooMany {
         /// The first one beyond the limit, in the order of their names.
         file: String,
@@ -107,7 +111,9 @@ pub fn list(exercise: &Path) -> Listing {
     let src = exercise.join("src");
     match fs::symlink_metadata(&src) {
         Ok(metadata) if metadata.is_dir() => list_folder(&src, "src", 1, &mut listing),
-        Ok(metadata) if metadata.is_symlink() => listing.refuse(Refusal::Link { file: "src".into() }),
+        Ok(metadata) if metadata.is_symlink() => {
+            listing.refuse(Refusal::Link { file: "src".into() })
+        }
         Ok(_) => listing.refuse(Refusal::Special { file: "src".into() }),
         Err(error) if is_absent(&error) => listing.refuse(Refusal::Missing),
         Err(error) => listing.refuse(unreadable("src", &error)),
@@ -125,7 +131,9 @@ pub fn list(exercise: &Path) -> Listing {
 
 fn list_folder(folder: &Path, relative: &str, depth: usize, listing: &mut Listing) {
     if depth > MAX_DEPTH {
-        listing.refuse(Refusal::TooDeep { file: relative.into() });
+        listing.refuse(Refusal::TooDeep {
+            file: relative.into(),
+        });
         return;
     }
     listing.folders.push(folder.to_owned());
@@ -147,7 +155,9 @@ fn list_entry(entry: &DirEntry, parent: &str, depth: usize, listing: &mut Listin
         return;
     }
     // An entry that vanished since is nobody's business any more.
-    let Ok(file_type) = entry.file_type() else { return };
+    let Ok(file_type) = entry.file_type() else {
+        return;
+    };
     let relative = format!("{parent}/{lossy}");
     if file_type.is_dir() && !is_source_name(&lossy) {
         list_folder(&entry.path(), &relative, depth + 1, listing);
@@ -178,7 +188,9 @@ pub fn read(listing: Listing) -> Result<Vec<SourceFile>, Refusal> {
         return Err(refusal);
     }
     let sources = listing.files.into_iter();
-    sources.map(|(relative, path)| read_source(relative, &path)).collect()
+    sources
+        .map(|(relative, path)| read_source(relative, &path))
+        .collect()
 }
 
 fn read_source(relative: String, path: &Path) -> Result<SourceFile, Refusal> {
@@ -186,7 +198,9 @@ fn read_source(relative: String, path: &Path) -> Result<SourceFile, Refusal> {
         Ok(file) => file,
         // Between listing and opening, a link or nothing may have taken its place.
         Err(_) if path.is_symlink() => return Err(Refusal::Link { file: relative }),
-        Err(error) if is_absent(&error) && relative == "src/lib.rs" => return Err(Refusal::Missing),
+        Err(error) if is_absent(&error) && relative == "src/lib.rs" => {
+            return Err(Refusal::Missing);
+        }
         Err(error) => return Err(unreadable(&relative, &error)),
     };
     match file.metadata() {
@@ -222,7 +236,10 @@ fn open(path: &Path) -> io::Result<File> {
 }
 
 fn is_absent(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
 }
 
 fn unreadable(file: &str, error: &io::Error) -> Refusal {

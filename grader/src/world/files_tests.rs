@@ -67,7 +67,11 @@ fn a_link_is_refused_wherever_it_leads() {
     symlink(exercise.path().join("other.rs"), &link).unwrap();
     assert!(refusal(&exercise).starts_with("src/linked.rs is a symbolic link"));
     fs::remove_file(&link).unwrap();
-    symlink(exercise.path().join("mods"), exercise.path().join("src/mods")).unwrap();
+    symlink(
+        exercise.path().join("mods"),
+        exercise.path().join("src/mods"),
+    )
+    .unwrap();
     assert!(refusal(&exercise).starts_with("src/mods is a symbolic link"));
     fs::remove_file(exercise.path().join("src/mods")).unwrap();
     fs::rename(exercise.path().join("src"), exercise.path().join("real")).unwrap();
@@ -117,7 +121,10 @@ fn other_encodings_are_refused() {
 fn a_pipe_named_like_a_source_is_refused_without_waiting_for_a_writer() {
     let exercise = exercise(&[("src/lib.rs", "")]);
     let pipe = exercise.path().join("src/pipe.rs");
-    let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+    let made = std::process::Command::new("mkfifo")
+        .arg(&pipe)
+        .status()
+        .unwrap();
     assert!(made.success());
     assert!(refusal(&exercise).starts_with("src/pipe.rs is not a regular file"));
     let source = read_source("src/pipe.rs".into(), &pipe);

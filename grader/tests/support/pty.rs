@@ -119,8 +119,14 @@ impl Pty {
         while !holds(state.parser.screen()) {
             let left = deadline.saturating_duration_since(Instant::now());
             let contents = state.parser.screen().contents();
-            assert!(!state.closed, "the program ended before {what}; the screen:\n{contents}");
-            assert!(!left.is_zero(), "waited in vain for {what}; the screen:\n{contents}");
+            assert!(
+                !state.closed,
+                "the program ended before {what}; the screen:\n{contents}"
+            );
+            assert!(
+                !left.is_zero(),
+                "waited in vain for {what}; the screen:\n{contents}"
+            );
             state = self.shared.changed.wait_timeout(state, left).unwrap().0;
         }
     }
@@ -134,7 +140,10 @@ impl Pty {
         while !state.closed {
             let left = deadline.saturating_duration_since(Instant::now());
             let contents = state.parser.screen().contents();
-            assert!(!left.is_zero(), "the program does not end; the screen:\n{contents}");
+            assert!(
+                !left.is_zero(),
+                "the program does not end; the screen:\n{contents}"
+            );
             state = self.shared.changed.wait_timeout(state, left).unwrap().0;
         }
         drop(state);
@@ -148,7 +157,9 @@ impl Pty {
 
     /// The program's process id.
     pub fn id(&self) -> u32 {
-        self.child.process_id().expect("the program has not been waited for")
+        self.child
+            .process_id()
+            .expect("the program has not been waited for")
     }
 
     /// Sends a signal by its name: `TERM`, `INT`, `HUP`.
@@ -161,7 +172,10 @@ impl Pty {
 
     /// Makes the terminal larger or smaller, as dragging its corner does.
     pub fn resize(&mut self, rows: u16, columns: u16) {
-        self.lock().parser.screen_mut().set_size(nonzero(rows), nonzero(columns));
+        self.lock()
+            .parser
+            .screen_mut()
+            .set_size(nonzero(rows), nonzero(columns));
         self.master.resize(size(rows, columns)).unwrap();
     }
 
@@ -177,7 +191,9 @@ impl Pty {
             ("\x1b[?47h", "takes the alternate screen"),
             ("\x1bc", "resets the terminal"),
         ] {
-            let found = raw.windows(bytes.len()).position(|window| window == bytes.as_bytes());
+            let found = raw
+                .windows(bytes.len())
+                .position(|window| window == bytes.as_bytes());
             assert_eq!(found, None, "byte of {bytes:?}, which {name}");
         }
     }
@@ -233,7 +249,11 @@ impl Builder {
         drop(pair.slave);
         let shared = Arc::new(Shared {
             state: Mutex::new(State {
-                parser: vt100::Parser::new(nonzero(self.size.rows), nonzero(self.size.cols), SCROLLBACK),
+                parser: vt100::Parser::new(
+                    nonzero(self.size.rows),
+                    nonzero(self.size.cols),
+                    SCROLLBACK,
+                ),
                 raw: Vec::new(),
                 closed: false,
             }),
@@ -281,7 +301,9 @@ fn history(parser: &mut vt100::Parser) -> String {
     // A page at a time, from the top; the last page overlaps the one before.
     loop {
         let above = screen.scrollback();
-        let page = screen.rows(0, columns.get()).map(|row| row.trim_end().to_owned());
+        let page = screen
+            .rows(0, columns.get())
+            .map(|row| row.trim_end().to_owned());
         let new = above.min(usize::from(rows.get()));
         if above == 0 {
             lines.extend(page);

@@ -21,7 +21,9 @@ fn vim_without_screen(mut course: Course) {
     {
         course.counts_once(options, |course| {
             let insert = format!("normal! O// vim {number}");
-            let args = ["-es", "-u", "NONE", "-c", options, "-c", &insert, "-c", "wq", lib];
+            let args = [
+                "-es", "-u", "NONE", "-c", options, "-c", &insert, "-c", "wq", lib,
+            ];
             run(course.root(), "vim", &args);
         });
     }
@@ -62,13 +64,16 @@ fn vim_on_a_screen_counts_once_per_save() {
 fn nano_on_screen(mut course: Course) {
     for number in 0..2 {
         let line = format!("// nano {number}");
-        let mut pty = Pty::new("nano").args(["--ignorercfiles"]).arg(course.lib()).spawn();
+        let mut pty = Pty::new("nano")
+            .args(["--ignorercfiles"])
+            .arg(course.lib())
+            .spawn();
         pty.wait_for("pub fn answer");
         pty.keys(&format!("{line}\r"));
         pty.wait_for(&line);
         // Ctrl-O, and Enter for the name.
         pty.keys("\x0f");
-        pty.wait_for("Write to File");
+        pty.wait_for("Name to Write");
         course.counts_once_typed("nano", &mut pty, "\r", &line);
         pty.keys("\x18");
         assert_eq!(pty.wait(), 0);
@@ -91,7 +96,10 @@ impl Course {
         pty.keys(keys);
         let saved = self.saved();
         let text = fs::read_to_string(self.lib()).unwrap();
-        assert!(text.contains(line), "{name}: told before it was saved: {text}");
+        assert!(
+            text.contains(line),
+            "{name}: told before it was saved: {text}"
+        );
         assert_eq!(saved.digest, self.digest(), "{name}");
         self.nothing_more(name);
         text

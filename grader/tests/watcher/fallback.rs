@@ -28,7 +28,11 @@ fn saves_are_found(mut course: Course) {
 #[test]
 fn a_system_that_announces_nothing_is_found_out_at_the_start() {
     let course = Course::start_on::<NullWatcher>(exercises(), Options::default());
-    assert!(why(&course).contains("was not announced"), "{}", why(&course));
+    assert!(
+        why(&course).contains("was not announced"),
+        "{}",
+        why(&course)
+    );
     saves_are_found(course);
 }
 
@@ -59,7 +63,11 @@ impl Watcher for Full {
 #[test]
 fn the_limit_of_watches_is_named_with_what_raises_it() {
     let course = Course::start_on::<Full>(exercises(), Options::default());
-    assert!(why(&course).contains("sysctl fs.inotify.max_user_watches"), "{}", why(&course));
+    assert!(
+        why(&course).contains("sysctl fs.inotify.max_user_watches"),
+        "{}",
+        why(&course)
+    );
     saves_are_found(course);
 }
 
@@ -84,7 +92,11 @@ impl Watcher for Crowded {
 #[test]
 fn the_limit_of_watchers_is_named_with_what_raises_it() {
     let course = Course::start_on::<Crowded>(exercises(), Options::default());
-    assert!(why(&course).contains("sysctl fs.inotify.max_user_instances"), "{}", why(&course));
+    assert!(
+        why(&course).contains("sysctl fs.inotify.max_user_instances"),
+        "{}",
+        why(&course)
+    );
     saves_are_found(course);
 }
 
@@ -95,14 +107,19 @@ fn filtered<F: EventHandler>(
     filter: fn(Event) -> Option<notify::Result<Event>>,
 ) -> notify::Result<RecommendedWatcher> {
     let handler = move |event: notify::Result<Event>| match event {
-        Ok(event) => filter(event).into_iter().for_each(|event| handler.handle_event(event)),
+        Ok(event) => filter(event)
+            .into_iter()
+            .for_each(|event| handler.handle_event(event)),
         Err(error) => handler.handle_event(Err(error)),
     };
     RecommendedWatcher::new(handler, config)
 }
 
 fn is_probe(event: &Event) -> bool {
-    event.paths.iter().any(|path| path.to_string_lossy().contains("/.kata/"))
+    event
+        .paths
+        .iter()
+        .any(|path| path.to_string_lossy().contains("/.kata/"))
 }
 
 /// Announces what this machine writes and keeps silent about what others do.
@@ -110,7 +127,10 @@ struct Deaf(RecommendedWatcher);
 
 impl Watcher for Deaf {
     fn new<F: EventHandler>(handler: F, config: Config) -> notify::Result<Self> {
-        filtered(handler, config, |event| is_probe(&event).then_some(Ok(event))).map(Self)
+        filtered(handler, config, |event| {
+            is_probe(&event).then_some(Ok(event))
+        })
+        .map(Self)
     }
     fn watch(&mut self, path: &Path, mode: RecursiveMode) -> notify::Result<()> {
         self.0.watch(path, mode)
@@ -130,7 +150,10 @@ fn a_system_that_falls_silent_later_is_found_out_by_the_first_save() {
     fs::write(course.lib(), "// not announced\n").unwrap();
     assert_eq!(course.saved().digest, course.digest());
     let notice = course.notice();
-    assert!(matches!(&notice, Notice::Polling { why } if why.contains("had not announced")), "{notice:?}");
+    assert!(
+        matches!(&notice, Notice::Polling { why } if why.contains("had not announced")),
+        "{notice:?}"
+    );
     saves_are_found(course);
 }
 
@@ -161,7 +184,10 @@ fn notifications_that_fail_later_cost_no_save() {
     let course = Course::start_on::<Failing>(exercises(), Options::default());
     fs::write(course.lib(), "// fails\n").unwrap();
     let notice = course.notice();
-    assert!(matches!(&notice, Notice::Polling { why } if why.contains("sysctl")), "{notice:?}");
+    assert!(
+        matches!(&notice, Notice::Polling { why } if why.contains("sysctl")),
+        "{notice:?}"
+    );
     assert_eq!(course.saved().digest, course.digest());
     saves_are_found(course);
 }

@@ -84,7 +84,9 @@ impl Look {
         let places = places
             .chain(listing.folders.iter().skip(1).cloned())
             .chain(listing.files.iter().map(|(_, path)| path.clone()));
-        let stamps = places.map(|path| (path.clone(), Stamp::of(&path))).collect();
+        let stamps = places
+            .map(|path| (path.clone(), Stamp::of(&path)))
+            .collect();
         match files::read(listing) {
             Ok(sources) => Self {
                 digest: Digest::of(&sources),
@@ -103,7 +105,9 @@ impl Look {
 
     /// Whether the file system says that something was touched since. Opens nothing.
     pub fn is_stale(&self) -> bool {
-        self.stamps.iter().any(|(path, stamp)| Stamp::of(path) != *stamp)
+        self.stamps
+            .iter()
+            .any(|(path, stamp)| Stamp::of(path) != *stamp)
     }
 
     /// Whether `self` looks like a moment within the replacement of `before`:
@@ -183,3 +187,7 @@ fn identity(_: &Metadata) -> (u64, u64) {
 fn changed(_: &Metadata) -> (i64, i64) {
     (0, 0)
 }
+
+#[cfg(test)]
+#[path = "digest_tests.rs"]
+mod tests;

@@ -21,7 +21,7 @@ const DOUBT: Duration = Duration::from_secs(2);
 /// How long the notification of something already visible may take.
 const OVERDUE: Duration = Duration::from_millis(500);
 /// Without notifications, how often the file system is asked.
-const POLL: Duration = Duration::from_millis(300);
+const POLL: Duration = Duration::from_millis(250);
 /// Without notifications, every how many times everything is read: times and sizes may lie.
 const READ_ALL: u32 = 4;
 
@@ -148,7 +148,9 @@ impl<F: Fn(Notice)> Engine<F> {
     fn touched(&mut self, path: &Path, touch: Touch) {
         let now = Instant::now();
         for exercise in self.exercises.iter_mut().filter(|e| e.is_concerned(path)) {
-            let pending = exercise.pending.get_or_insert_with(|| Pending::new(now, now));
+            let pending = exercise
+                .pending
+                .get_or_insert_with(|| Pending::new(now, now));
             pending.touch(path, touch, now);
         }
         let is_source = path.extension().is_some_and(|extension| extension == "rs");
@@ -166,14 +168,18 @@ impl<F: Fn(Notice)> Engine<F> {
     fn touch_all(&mut self) {
         let now = Instant::now();
         for exercise in &mut self.exercises {
-            let pending = exercise.pending.get_or_insert_with(|| Pending::new(now, now));
+            let pending = exercise
+                .pending
+                .get_or_insert_with(|| Pending::new(now, now));
             pending.touch(&exercise.folder, Touch::Structure, now);
         }
     }
 
     /// Brings the watches up to date with the folders that there are.
     fn arm(&mut self) {
-        let Some(watches) = &mut self.watches else { return };
+        let Some(watches) = &mut self.watches else {
+            return;
+        };
         let folders: Vec<&Path> = self.exercises.iter().map(|e| e.folder.as_path()).collect();
         match watches.arm(&folders) {
             // What happened in a folder before it was watched can only be seen.
@@ -206,7 +212,10 @@ impl<F: Fn(Notice)> Engine<F> {
         }
         let exercises = folders.into_iter().map(|folder| {
             let position = known.iter().position(|exercise| exercise.folder == folder);
-            position.map_or_else(|| Exercise::new(folder), |position| known.swap_remove(position))
+            position.map_or_else(
+                || Exercise::new(folder),
+                |position| known.swap_remove(position),
+            )
         });
         self.exercises = exercises.collect();
     }

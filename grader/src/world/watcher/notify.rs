@@ -162,14 +162,20 @@ pub(super) fn touches(event: &Event) -> Vec<(PathBuf, Touch)> {
             | EventKind::Remove(RemoveKind::File)
     );
     let concern = |path: &Path| concerns(path, may_be_folder);
-    touches.into_iter().filter(|(path, _)| concern(path)).collect()
+    touches
+        .into_iter()
+        .filter(|(path, _)| concern(path))
+        .collect()
 }
 
 fn concerns(path: &Path, may_be_folder: bool) -> bool {
     // A name that is not UTF-8 can be that of a file to refuse.
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     files::is_source_name(&name)
-        || may_be_folder && !name.starts_with(['.', '#']) && !name.ends_with('~') && name != "target"
+        || may_be_folder
+            && !name.starts_with(['.', '#'])
+            && !name.ends_with('~')
+            && name != "target"
 }
 
 fn is_about_this_folder(error: &notify::Error) -> bool {
@@ -177,7 +183,9 @@ fn is_about_this_folder(error: &notify::Error) -> bool {
         ErrorKind::PathNotFound => true,
         ErrorKind::Io(error) => matches!(
             error.kind(),
-            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::PermissionDenied
+            io::ErrorKind::NotFound
+                | io::ErrorKind::NotADirectory
+                | io::ErrorKind::PermissionDenied
         ),
         _ => false,
     }

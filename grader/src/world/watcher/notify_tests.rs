@@ -35,7 +35,12 @@ fn reading_is_no_event_or_every_look_would_ask_for_the_next() {
 
 #[test]
 fn what_editors_leave_beside_a_file_is_no_event() {
-    for junk in ["src/.lib.rs.swp", "src/lib.rs~", "src/#lib.rs#", "src/.#lib.rs"] {
+    for junk in [
+        "src/.lib.rs.swp",
+        "src/lib.rs~",
+        "src/#lib.rs#",
+        "src/.#lib.rs",
+    ] {
         for kind in [CLOSED, MOVED_HERE, MOVED_AWAY, WRITTEN] {
             let source_like = junk.ends_with(".rs");
             assert!(!source_like || junk.contains(".#"));
@@ -65,7 +70,10 @@ fn a_rename_told_as_one_event_is_gone_there_and_finished_here() {
     let event = Event::new(kind)
         .add_path("/e/src/new.rs".into())
         .add_path("/e/src/lib.rs".into());
-    let expected = [("/e/src/new.rs", Touch::Gone), ("/e/src/lib.rs", Touch::Finished)];
+    let expected = [
+        ("/e/src/new.rs", Touch::Gone),
+        ("/e/src/lib.rs", Touch::Finished),
+    ];
     let expected = expected.map(|(path, touch)| (PathBuf::from(path), touch));
     assert_eq!(touches(&event), expected);
 }
@@ -73,8 +81,14 @@ fn a_rename_told_as_one_event_is_gone_there_and_finished_here() {
 #[test]
 fn limits_are_explained_with_what_raises_them() {
     let watches = explain(&notify::Error::new(ErrorKind::MaxFilesWatch));
-    assert!(watches.contains("fs.inotify.max_user_watches="), "{watches}");
+    assert!(
+        watches.contains("fs.inotify.max_user_watches="),
+        "{watches}"
+    );
     let too_many = io::Error::from_raw_os_error(24);
     let instances = explain(&notify::Error::io(too_many));
-    assert!(instances.contains("fs.inotify.max_user_instances="), "{instances}");
+    assert!(
+        instances.contains("fs.inotify.max_user_instances="),
+        "{instances}"
+    );
 }

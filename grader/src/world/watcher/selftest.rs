@@ -24,7 +24,10 @@ pub(super) fn passes(
     let around = exercise.parent().unwrap_or(exercise);
     let probe = [around, exercise].into_iter().find_map(Probe::make);
     let probe = probe.ok_or_else(|| {
-        format!("{} cannot be written to, so notifications cannot be tested", around.display())
+        format!(
+            "{} cannot be written to, so notifications cannot be tested",
+            around.display()
+        )
     })?;
     watches
         .hold(&probe.folder)
