@@ -1,1 +1,3 @@
 //! The loop: saves and keys in, verdicts out.
+
+pub mod event;
