@@ -11,7 +11,7 @@ type Save = fn(&Course, String);
 
 const SAVES: [(&str, Save); 4] = [
     ("truncate and write", |course, text| {
-        fs::write(course.lib(), text).unwrap()
+        fs::write(course.lib(), text).unwrap();
     }),
     ("temporary file and rename", |course, text| {
         let temporary = course.src().join(".lib.rs.tmp");
@@ -85,7 +85,8 @@ fn cost_of_doing_nothing() {
         let _watcher = kata::world::watcher::Watcher::start(&days, options, |_| {}).unwrap();
         let before = processor_time();
         std::thread::sleep(WHILE);
-        let percent = (processor_time() - before).as_secs_f64() / WHILE.as_secs_f64() * 100.0;
+        let percent =
+            processor_time().saturating_sub(before).as_secs_f64() / WHILE.as_secs_f64() * 100.0;
         println!("{mode}, 20 exercises: {percent:.4} % of a processor");
     }
 }

@@ -208,7 +208,7 @@ fn git_counts_once(poll: bool) {
     fs::write(course.lib(), "// to be taken back\n").unwrap();
     course.counts_at_last("an edit");
     course.counts_once("checkout of one file", |_| {
-        git(&["checkout", "--quiet", "--", LIB])
+        git(&["checkout", "--quiet", "--", LIB]);
     });
 }
 

@@ -42,14 +42,18 @@ pub struct Listener {
 /// Sends everything that is typed, one key at a time if a terminal is on both ends, else line
 /// by line; and signals.
 ///
-/// Call it on the thread whose panic ends the program. The threads that wait live as long as
-/// the program: a read cannot be called back.
+/// The threads that wait live as long as the program: a read cannot be called back.
 pub fn listen(
     capabilities: &Capabilities,
     send: impl Fn(Input) + Clone + Send + 'static,
 ) -> Result<Listener> {
     let keys = capabilities.stdin_tty && capabilities.stdout_tty;
     wait_for_signals(send.clone()).context("cannot listen to signals")?;
+    let Capabilities { width, height, .. } = Capabilities::detect();
+    if (width, height) != (capabilities.width, capabilities.height) {
+        // It changed before anybody listened.
+        send(Input::Resize { width, height });
+    }
     let raw = if keys {
         Some(RawMode::enter().context("cannot read single keys from the terminal")?)
     } else {
@@ -60,9 +64,9 @@ pub fn listen(
         .name(name.into())
         .spawn(move || {
             if keys {
-                read_keys(&send)
+                read_keys(&send);
             } else {
-                read_lines(&send)
+                read_lines(&send);
             }
         })
         .context("cannot start the thread that reads the input")?;
@@ -92,7 +96,8 @@ fn read_keys(send: &impl Fn(Input)) {
                 Press::Repaint => repaint(send),
                 Press::Nothing => {}
             },
-            Event::Resize(width, height) => send(Input::Resize { width, height }),
+            // On Unix the signal tells, also where no keys are read.
+            Event::Resize(width, height) if cfg!(windows) => send(Input::Resize { width, height }),
             _ => {}
         }
     }
@@ -117,8 +122,10 @@ fn suspend(send: &impl Fn(Input)) {
     // The signal that continues the program restores the keys. But where no shell could ever
     // continue it the system does not stop it, and so no such signal comes.
     thread::sleep(std::time::Duration::from_millis(500));
-    raw::resume();
-    repaint(send);
+    if raw::is_paused() {
+        raw::resume();
+        repaint(send);
+    }
 }
 
 #[cfg(not(unix))]
@@ -127,25 +134,30 @@ fn suspend(_: &impl Fn(Input)) {}
 #[cfg(unix)]
 fn wait_for_signals(send: impl Fn(Input) + Send + 'static) -> io::Result<()> {
     use signal_hook::{
-        consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM},
+        consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM, SIGWINCH},
         iterator::Signals,
         low_level::emulate_default_handler,
     };
 
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGCONT])?;
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGCONT, SIGWINCH])?;
     let wait = move || {
         let mut asked = false;
         for signal in &mut signals {
-            if signal == SIGCONT {
-                raw::resume();
-                repaint(&send);
-            } else if asked {
-                raw::restore();
-                // It fails for signals without a default only.
-                let _ = emulate_default_handler(signal);
-            } else {
-                asked = true;
-                send(Input::Quit);
+            match signal {
+                SIGWINCH => repaint(&send),
+                SIGCONT => {
+                    raw::resume();
+                    repaint(&send);
+                }
+                _ if asked => {
+                    raw::restore();
+                    // It fails for signals without a default only.
+                    let _ = emulate_default_handler(signal);
+                }
+                _ => {
+                    asked = true;
+                    send(Input::Quit);
+                }
             }
         }
     };
