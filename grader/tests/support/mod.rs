@@ -1,0 +1,3 @@
+//! What tests of several programs share.
+
+pub mod pty;
