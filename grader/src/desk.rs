@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use crate::{
     grade::{Graded, Grader},
     model::{
+        self,
         exercise::Exercise,
         hints,
         marker::Marker,
@@ -181,6 +182,16 @@ impl Desk {
             Some(next)
         })?;
         Ok(next.map(|next| view::hints::page(&exercise, next.task, next.number, style)))
+    }
+
+    /// The page of a pitfall, by its anchor.
+    pub fn pitfall(&self, anchor: &str, style: &Style) -> Result<String> {
+        let file = self.grader.course.trusted.join("docs/pitfalls.md");
+        let text = fs::read_to_string(&file)
+            .with_context(|| format!("{} cannot be read", file.display()))?;
+        let section = model::book::section(&text, anchor)
+            .with_context(|| format!("{} has no section {anchor}", file.display()))?;
+        Ok(view::markdown::render(&section, 0, style))
     }
 
     /// The reference solution's source.

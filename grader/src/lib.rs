@@ -7,5 +7,5 @@ pub mod judge;
 pub mod model;
 pub mod verify;
 pub mod view;
-//pub mod watch;
+pub mod watch;
 pub mod world;

@@ -25,6 +25,10 @@ use crate::{
     },
 };
 
+/// Names the folder of a clone whose hidden tests grade this workspace, for
+/// whoever marks the work of others or tests the course itself.
+const COURSE: &str = "KATA_COURSE";
+
 /// Where a command was called.
 #[derive(Debug)]
 pub struct Context {
@@ -80,7 +84,9 @@ impl Context {
                 self.start.display()
             ))
         })?;
-        let trusted = if is_clone(&workspace) {
+        let trusted = if let Some(course) = env::var_os(COURSE) {
+            PathBuf::from(course)
+        } else if is_clone(&workspace) {
             workspace.clone()
         } else {
             embedded::unpack(&workspace.join("target/kata"))?

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     model::exercise::Exercise,
+    view,
     world::{
         backup::{self, Backup},
         clock,
@@ -80,11 +81,7 @@ pub fn reset(course: &Course, exercise: &Exercise) -> Result<String> {
         .unwrap_or(&folder)
         .display()
         .to_string();
-    Ok(format!(
-        "{} is the stub again\n  Your version lies in {folder}.\n  Back: kata reset {} --undo\n",
-        exercise.file(),
-        exercise.day
-    ))
+    Ok(view::reset::done(exercise, &folder))
 }
 
 fn undo(course: &Course, exercise: &Exercise) -> Result<String> {

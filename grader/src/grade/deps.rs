@@ -81,7 +81,7 @@ impl Recipe {
             }
         }
         let fingerprint = disk::digest(parts.iter().map(Vec::as_slice));
-        let deps = course.scratch().join("deps");
+        let deps = &course.deps;
         Ok(Self {
             slug: exercise.slug.clone(),
             learner,

@@ -153,7 +153,11 @@ impl Machine {
         let id = self.next_id();
         let run = Action::Run { id, fresh };
         // A new run always stops the old one first: never two at a time.
-        if self.running.replace(id).is_some() { vec![Action::Cancel, run] } else { vec![run] }
+        if self.running.replace(id).is_some() {
+            vec![Action::Cancel, run]
+        } else {
+            vec![run]
+        }
     }
 
     const fn next_id(&mut self) -> RunId {
@@ -215,7 +219,13 @@ mod tests {
         let mut machine = Machine::default();
         assert_eq!(
             machine.start("day01_x", false),
-            [Action::Open("day01_x".to_owned()), Action::Run { id: 1, fresh: false }]
+            [
+                Action::Open("day01_x".to_owned()),
+                Action::Run {
+                    id: 1,
+                    fresh: false
+                }
+            ]
         );
         machine
     }
@@ -230,11 +240,27 @@ mod tests {
         let saved = Input::Saved("day01_x".to_owned());
         assert_eq!(
             machine.on(saved.clone()),
-            [Action::Cancel, Action::Run { id: 2, fresh: false }]
+            [
+                Action::Cancel,
+                Action::Run {
+                    id: 2,
+                    fresh: false
+                }
+            ]
         );
-        assert_eq!(machine.on(Input::Graded(1, true)), [], "the stopped run's news are nothing");
+        assert_eq!(
+            machine.on(Input::Graded(1, true)),
+            [],
+            "the stopped run's news are nothing"
+        );
         assert_eq!(machine.on(Input::Graded(2, false)), [Action::ShowVerdict]);
-        assert_eq!(machine.on(saved), [Action::Run { id: 3, fresh: false }]);
+        assert_eq!(
+            machine.on(saved),
+            [Action::Run {
+                id: 3,
+                fresh: false
+            }]
+        );
     }
 
     #[test]

@@ -26,7 +26,12 @@ pub struct Runner {
 impl Runner {
     /// A runner at rest.
     pub const fn new(grader: Arc<Grader>, events: Sender<Event>) -> Self {
-        Self { grader, events, running: None, background: None }
+        Self {
+            grader,
+            events,
+            running: None,
+            background: None,
+        }
     }
 
     /// Grades an exercise.
@@ -35,7 +40,10 @@ impl Runner {
         let (grader, events) = (Arc::clone(&self.grader), self.events.clone());
         let (exercise, cancel) = (exercise.clone(), self.start());
         thread::spawn(move || {
-            let selection = Selection { fresh, ..Selection::default() };
+            let selection = Selection {
+                fresh,
+                ..Selection::default()
+            };
             let result = grade(&grader, &exercise, &selection, &cancel, id, &events);
             if !cancel.is_cancelled() {
                 let _ = events.send(Event::Graded(id, result.map(Box::new)));
@@ -54,7 +62,14 @@ impl Runner {
                 for exercise in &grader.course.exercises {
                     let graded = match grader.untouched(exercise)? {
                         Some(graded) => graded,
-                        None => grade(&grader, exercise, &Selection::default(), &cancel, id, &events)?,
+                        None => grade(
+                            &grader,
+                            exercise,
+                            &Selection::default(),
+                            &cancel,
+                            id,
+                            &events,
+                        )?,
                     };
                     results.push((exercise.slug.clone(), graded));
                 }
@@ -130,7 +145,13 @@ fn grade(
     events: &Sender<Event>,
 ) -> Result<Graded> {
     cancel.check().map_err(|Cancelled| Cancelled)?;
-    grader.grade(exercise, Implementation::Learner, selection, cancel, &|phase| {
-        let _ = events.send(Event::Phase(id, phase));
-    })
+    grader.grade(
+        exercise,
+        Implementation::Learner,
+        selection,
+        cancel,
+        &|phase| {
+            let _ = events.send(Event::Phase(id, phase));
+        },
+    )
 }
