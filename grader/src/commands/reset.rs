@@ -12,11 +12,7 @@ use super::{
 use crate::{
     model::exercise::Exercise,
     view,
-    world::{
-        backup::{self, Backup},
-        clock,
-        course::Course,
-    },
+    world::{backup, clock, course::Course},
 };
 
 /// Arguments of `kata reset`.
@@ -75,13 +71,8 @@ fn agreed(exercise: &Exercise) -> Result<bool> {
 
 /// Puts the learner's version away, restores the stub, and says where and how back.
 pub fn reset(course: &Course, exercise: &Exercise) -> Result<String> {
-    let Backup { folder } = backup::reset(course, exercise, &clock::now())?;
-    let folder = folder
-        .strip_prefix(&course.workspace)
-        .unwrap_or(&folder)
-        .display()
-        .to_string();
-    Ok(view::reset::done(exercise, &folder))
+    let backup = backup::reset(course, exercise, &clock::now())?;
+    Ok(view::reset::done(exercise, &backup.shown_in(course)))
 }
 
 fn undo(course: &Course, exercise: &Exercise) -> Result<String> {

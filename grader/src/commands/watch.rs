@@ -1,17 +1,18 @@
 //! `kata watch`: grade at every save.
 
-use std::env;
-
 use anyhow::Result;
 use clap::Args;
 
 use super::{
     context::{Context, one},
-    exit::Exit,
+    exit::{Exit, call_error},
 };
 use crate::{
     watch::{self, Options},
-    world::{editor::Editor, terminal::Screen},
+    world::{
+        editor::Editor,
+        terminal::{Painting, Screen},
+    },
 };
 
 /// Arguments of `kata watch`.
@@ -37,20 +38,19 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
         Some(word) => Some(one(&desk.grader.course, word)?.slug.clone()),
         None => None,
     };
-    let terminal = &context.terminal;
+    let terminal = context.terminal;
+    let painting = if arguments.plain {
+        Painting::Plain
+    } else {
+        Painting::Scroll
+    };
     let options = Options {
         exercise,
         poll: arguments.poll,
-        keys: terminal.stdin_tty && terminal.stdout_tty,
-        editor: arguments
-            .editor
-            .clone()
-            .or_else(|| env::var("KATA_EDITOR").ok())
-            .map(Editor),
-        screen: Screen {
-            plain: arguments.plain || !terminal.stdout_tty,
-            height: terminal.height,
-        },
+        terminal,
+        editor: Editor::choose(arguments.editor.as_deref())
+            .map_err(|error| call_error(format!("{error:#}")))?,
+        screen: Screen::on_stdout(&terminal, painting)?,
         style: context.style(),
     };
     watch::run(desk, options)?;

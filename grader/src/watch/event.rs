@@ -15,6 +15,8 @@ pub enum Event {
     Terminal(terminal::Input),
     /// From the watcher: a save, or how it fares.
     Watcher(watcher::Notice),
+    /// Something beside the loop failed, and the learner should know.
+    Trouble(String),
     /// A run goes on.
     Phase(RunId, Phase),
     /// A run ended.

@@ -20,6 +20,8 @@ pub enum Input {
     AllGraded(RunId),
     /// The terminal has another size.
     Resized,
+    /// There is something to say below the page.
+    Remark,
 }
 
 /// What to do.
@@ -144,7 +146,10 @@ impl Machine {
                 Vec::new()
             }
             Input::Graded(..) | Input::RunFailed(_) | Input::AllGraded(_) => Vec::new(),
+            // A page of another width, or with a remark below it, is made anew.
+            Input::Resized | Input::Remark if self.running.is_none() => vec![Action::BackToVerdict],
             Input::Resized => vec![Action::Redraw],
+            Input::Remark => Vec::new(),
             Input::Intent(intent) => self.intent(intent),
         }
     }

@@ -47,9 +47,9 @@ const fn key(key: char, word: &'static str) -> Key {
 pub fn verdict(desk: &Desk, exercise: &Exercise, graded: &Graded, style: &Style) -> String {
     let entry = desk.progress().entry(&exercise.slug);
     let mut page = view::verdict::page(exercise, &graded.verdict, entry, style);
-    page.push('\n');
     if graded.verdict.status == Status::Passed {
         let next = desk.next_after(&exercise.slug);
+        page.push('\n');
         page.push_str(&view::done::next(next, style));
     }
     page
@@ -57,7 +57,7 @@ pub fn verdict(desk: &Desk, exercise: &Exercise, graded: &Graded, style: &Style)
 
 /// The page of a day that has no verdict yet.
 pub fn opening(exercise: &Exercise, style: &Style) -> String {
-    view::verdict::opening(exercise, style) + "\n"
+    view::verdict::opening(exercise, style)
 }
 
 /// The keys, for the day as it is.
@@ -110,4 +110,9 @@ pub fn question(question: Question, exercise: &Exercise, style: &Style) -> Strin
         }
     };
     format!("{}\n", style.bold(&style.text(&words)))
+}
+
+/// What is said when notifications cannot be had.
+pub fn polling(why: &str) -> String {
+    format!("Files are looked at a few times a second: {why}\n  r grades now.")
 }
