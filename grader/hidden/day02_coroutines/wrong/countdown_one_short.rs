@@ -2,8 +2,9 @@
 //! fails: a countdown from 0 is ready at the first poll: failed
 //! fails: a countdown pends n times, then gives n: failed
 //! fails: each pending poll wakes its own waker once: failed
-//! fails: an awaited countdown ends after n + 1 polls: failed
+//! fails: an awaited countdown takes n + 1 polls: failed
 //! pitfall: panics
+//! line: 34
 
 mod given;
 pub use given::*;
