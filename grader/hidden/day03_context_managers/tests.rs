@@ -571,7 +571,7 @@ async fn in_order(lab: Lab) {
     let (pool, _front) = pool(&lab, plan(1, 0, 0));
     let holder = lease(&pool).await;
     let mut waiter = lab.probe(pool.lease());
-    expect_waiting(&lab, waiter.poll());
+    expect_waiting(&lab, &waiter.poll());
     drop(holder);
     lab.settle().await;
     let mut newcomer = lab.probe(pool.lease());
@@ -592,22 +592,30 @@ async fn in_order(lab: Lab) {
 }
 
 async fn failed_open(lab: Lab) {
-    let plan = plan(1, 30, 0).open_fails(|id| id == 0);
-    let (pool, _front) = pool(&lab, plan);
-    let (outcome, took) = lab.timed(pool.lease()).await;
+    let (pool, _front) = pool(&lab, plan(1, 30, 0).open_fails(|id| id == 0));
+    let first = {
+        let pool = Arc::clone(&pool);
+        tokio::spawn(async move { in_words(pool.lease().await) })
+    };
+    lab.settle().await;
+    let second = {
+        let (lab, pool) = (lab.clone(), Arc::clone(&pool));
+        let why = "The slot was taken before `open`, and the way out by `?` does not free it.";
+        tokio::spawn(async move {
+            let _lease = lease_soon(&lab, &pool, why, "leaked-resource").await;
+            lab.now()
+        })
+    };
     let error = OpenError("no licence for session 0".to_owned());
-    lab.expect(matches!(&outcome, Err(LeaseError::Open(got)) if *got == error))
-        .expected(in_words(Err(LeaseError::Open(error))))
-        .got(in_words(outcome))
+    lab.expect_eq(&joined(first).await, &in_words(Err(error.into())))
         .why("The caller has to learn why there is no session, in the server's own words.")
         .pitfall("swallowed-error")
         .or_fail();
-    lab.expect_took(took, 30)
-        .why("The error is known when `open` ends.")
-        .pitfall("swallowed-error")
+    lab.expect_took(joined(second).await, 60)
+        .expected("60 ms: the first open fails after 30 ms, the next takes 30 ms")
+        .why("The slot is free as soon as `open` has failed, and goes to who waits for it.")
+        .pitfall("leaked-resource")
         .or_fail();
-    let why = "The slot was taken before `open`, and the way out by `?` does not give it back.";
-    let _lease = lease_soon(&lab, &pool, why, "leaked-resource").await;
 }
 
 async fn holder_panics(lab: Lab) {
@@ -616,22 +624,35 @@ async fn holder_panics(lab: Lab) {
     let holder = tokio::spawn(async move {
         let lease = lease(&own).await;
         sleep(ms(50)).await;
-        panic!(
-            "planned by the check: the holder of session {} panics",
-            lease.id()
-        );
+        panic!("planned by the check: {} panics", lease.id());
     });
+    lab.settle().await;
+    let mut waiter = lab.probe(pool.lease());
+    expect_waiting(&lab, &waiter.poll());
     let _ = holder.await;
-    let why = "A panic drops the holder's locals, the lease among them; the slot was not in it.";
-    let _lease = lease_soon(&lab, &pool, why, "leaked-resource").await;
+    let given = ready_now(&lab, &mut waiter).await;
+    lab.expect(matches!(given, Some(Ok(_))))
+        .expected("the waiter gets the slot when the holder has panicked")
+        .got(given.map_or("it still waits".to_owned(), in_words))
+        .why("A panic drops the holder's locals, the lease among them. The slot was not in it.")
+        .pitfall("leaked-resource")
+        .or_fail();
 }
 
 async fn dropped_lease(lab: Lab) {
     lab.cancel_sweep(async |cancel: Cancel| {
-        let (pool, _front) = pool(&lab, plan(1, 10, 0));
+        let (pool, front) = pool(&lab, plan(1, 10, 0));
         let holder = hold(&pool, 20);
         lab.settle().await;
         let given = cancel.drop_at(pool.lease()).await;
+        if cancel.round() == 0 {
+            lab.expect_eq(&front.opening.count(), &1)
+                .expected("`lease` waits for a slot before it opens a session")
+                .got("`lease` opened a session beside the one that has the slot")
+                .why("More sessions were opened than the pool has slots.")
+                .pitfall("unbounded-concurrency")
+                .or_fail();
+        }
         drop(given);
         joined(holder).await;
         let why = "A `lease` that was dropped on its way took a slot, or its turn, with it. \
@@ -645,7 +666,7 @@ async fn woken_and_dropped(lab: Lab) {
     let (pool, _front) = pool(&lab, plan(1, 0, 0));
     let holder = lease(&pool).await;
     let mut first = lab.probe(pool.lease());
-    expect_waiting(&lab, first.poll());
+    expect_waiting(&lab, &first.poll());
     let why = "The slot was given to a waiter, which was dropped before it ran again. \
                What is on its way to somebody needs an owner, too.";
     let second = {
@@ -660,7 +681,7 @@ async fn woken_and_dropped(lab: Lab) {
     let _lease = lease_soon(&lab, &pool, why, "lost-wakeup").await;
 }
 
-fn expect_waiting<T>(lab: &Lab, poll: Poll<T>) {
+fn expect_waiting<T>(lab: &Lab, poll: &Poll<T>) {
     lab.expect(poll.is_pending())
         .expected("`lease` waits: the only slot is taken")
         .got("`lease` was ready at its first poll")
@@ -1002,6 +1023,12 @@ async fn storm(lab: Lab) {
         "unbounded-concurrency",
     );
     let opened = front.desk(|desk| desk.opened.clone());
+    lab.expect(!opened.is_empty())
+        .expected("users who come before shutdown get their sessions")
+        .got("no session was ever opened")
+        .why("Only shutdown may refuse a lease.")
+        .pitfall("wrong-result")
+        .or_fail();
     let mut failed: Vec<_> = report.failed.iter().map(|error| error.session).collect();
     failed.sort_unstable();
     let mut expected = opened.clone();
