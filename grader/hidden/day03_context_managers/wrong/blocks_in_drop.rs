@@ -17,6 +17,7 @@
 //! fails: a shutdown dropped at any pending changes nothing: failed
 //! fails: in a storm nothing is lost: crashed
 //! pitfall: panics
+//! line: 130
 
 mod given;
 

@@ -1,9 +1,12 @@
 //! wrong: looks for a free slot, opens, and only then takes it
 //! fails: the limit is kept, and used to the full: failed
 //! fails: slots are given first come, first served: failed
+//! fails: a failed open gives its error and frees the slot: failed
+//! fails: a lease dropped at any pending loses no slot: failed
 //! fails: the slot stays taken until the close has ended: failed
 //! fails: in a storm nothing is lost: failed
 //! pitfall: shared-state-race
+//! line: 118
 
 mod given;
 

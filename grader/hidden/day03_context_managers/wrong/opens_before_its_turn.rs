@@ -1,11 +1,14 @@
 //! wrong: opens a session first, and waits for a slot with it
 //! fails: the limit is kept, and used to the full: failed
+//! fails: a failed open gives its error and frees the slot: failed
+//! fails: a lease dropped at any pending loses no slot: failed
 //! fails: the slot stays taken until the close has ended: failed
 //! fails: shutdown waits for every lease and every close: failed
 //! fails: a pool that is shut down gives no lease: failed
 //! fails: a shutdown dropped at any pending changes nothing: failed
 //! fails: in a storm nothing is lost: failed
 //! pitfall: shared-state-race
+//! line: 80
 
 mod given;
 

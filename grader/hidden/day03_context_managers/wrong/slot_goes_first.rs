@@ -3,6 +3,7 @@
 //! fails: a failed close frees the slot all the same: failed
 //! fails: in a storm nothing is lost: failed
 //! pitfall: cleanup-forgotten
+//! line: 78
 
 mod given;
 
