@@ -1,0 +1,298 @@
+//! The watcher's thread: hints in, saves out.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::mpsc::{Receiver, RecvTimeoutError, Sender},
+    time::{Duration, Instant},
+};
+
+use super::{
+    Mode, Notice, Saved,
+    debounce::{Circumstances, Decision, Pending, Touch},
+    digest::Look,
+    git::Git,
+    mount,
+    notify::{Watches, explain},
+};
+
+/// With notifications, how often the file system is asked whether one was missed. Nothing is
+/// opened for that; the answer costs some tens of microseconds.
+const DOUBT: Duration = Duration::from_secs(2);
+/// How long the notification of something already visible may take.
+const OVERDUE: Duration = Duration::from_millis(500);
+/// Without notifications, how often the file system is asked.
+const POLL: Duration = Duration::from_millis(250);
+/// Without notifications, every how many times everything is read: times and sizes may lie.
+const READ_ALL: u32 = 4;
+
+/// What reaches the thread.
+#[derive(Debug)]
+pub(super) enum Signal {
+    /// Something happened to a path.
+    Touched(PathBuf, Touch),
+    /// Notifications were lost.
+    Lost,
+    /// There will be no more notifications, because of this.
+    Failed(String),
+    /// Watch these exercises from now on; answer when it is so.
+    Retarget(Vec<PathBuf>, Sender<()>),
+    /// End.
+    Stop,
+}
+
+/// One watched exercise.
+struct Exercise {
+    folder: PathBuf,
+    /// Without links, as some systems report it.
+    real: PathBuf,
+    /// What was last reported, or was there at the start.
+    seen: Look,
+    pending: Option<Pending>,
+}
+
+impl Exercise {
+    fn new(folder: PathBuf) -> Self {
+        Self {
+            real: folder.canonicalize().unwrap_or_else(|_| folder.clone()),
+            seen: Look::at(&folder),
+            folder,
+            pending: None,
+        }
+    }
+
+    fn is_concerned(&self, path: &Path) -> bool {
+        let within = |folder: &Path| path.starts_with(folder) || folder.starts_with(path);
+        within(&self.folder) || within(&self.real)
+    }
+}
+
+pub(super) struct Engine<F> {
+    exercises: Vec<Exercise>,
+    /// `None` when polling.
+    watches: Option<Watches>,
+    mode: super::SharedMode,
+    git: Git,
+    /// When to ask the file system next.
+    next_round: Instant,
+    rounds: u32,
+    send: F,
+}
+
+impl<F: Fn(Notice)> Engine<F> {
+    /// Takes the exercises as they are now for known. The watches must be armed already.
+    pub fn new(
+        folders: Vec<PathBuf>,
+        watches: Option<Watches>,
+        mode: super::SharedMode,
+        send: F,
+    ) -> Self {
+        let period = if watches.is_some() { DOUBT } else { POLL };
+        Self {
+            git: Git::around(folders.first().map(PathBuf::as_path)),
+            exercises: folders.into_iter().map(Exercise::new).collect(),
+            watches,
+            mode,
+            next_round: Instant::now() + period,
+            rounds: 0,
+            send,
+        }
+    }
+
+    /// Runs until it is told to stop, or nobody is left who could tell.
+    pub fn run(mut self, signals: &Receiver<Signal>) {
+        loop {
+            let left = self.next_due().saturating_duration_since(Instant::now());
+            let mut signal = match signals.recv_timeout(left) {
+                Ok(signal) => Some(signal),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
+            // Everything that is known already counts before anything is looked at.
+            while let Some(known) = signal {
+                if matches!(known, Signal::Stop) {
+                    return;
+                }
+                self.take(known);
+                signal = signals.try_recv().ok();
+            }
+            self.look_where_due();
+            if self.next_round <= Instant::now() {
+                self.round();
+            }
+        }
+    }
+
+    fn next_due(&self) -> Instant {
+        let pending = self.exercises.iter().filter_map(|e| e.pending.as_ref());
+        let due = pending.map(Pending::due).min();
+        due.map_or(self.next_round, |due| due.min(self.next_round))
+    }
+
+    fn take(&mut self, signal: Signal) {
+        match signal {
+            Signal::Touched(path, touch) => self.touched(&path, touch),
+            Signal::Lost => {
+                self.touch_all();
+                self.arm();
+            }
+            Signal::Failed(why) => self.poll_from_now_on(why),
+            Signal::Retarget(folders, answer) => {
+                self.retarget(folders);
+                // Whoever asked may have given up.
+                let _ = answer.send(());
+            }
+            Signal::Stop => {}
+        }
+    }
+
+    fn touched(&mut self, path: &Path, touch: Touch) {
+        let now = Instant::now();
+        for exercise in self.exercises.iter_mut().filter(|e| e.is_concerned(path)) {
+            let pending = exercise
+                .pending
+                .get_or_insert_with(|| Pending::new(now, now));
+            pending.touch(path, touch, now);
+        }
+        let is_source = path.extension().is_some_and(|extension| extension == "rs");
+        if is_source {
+            return;
+        }
+        if let Some(watches) = &mut self.watches
+            && touch == Touch::Gone
+        {
+            watches.forget(path);
+        }
+        self.arm();
+    }
+
+    fn touch_all(&mut self) {
+        let now = Instant::now();
+        for exercise in &mut self.exercises {
+            let pending = exercise
+                .pending
+                .get_or_insert_with(|| Pending::new(now, now));
+            pending.touch(&exercise.folder, Touch::Structure, now);
+        }
+    }
+
+    /// Brings the watches up to date with the folders that there are.
+    fn arm(&mut self) {
+        let Some(watches) = &mut self.watches else {
+            return;
+        };
+        let folders: Vec<&Path> = self.exercises.iter().map(|e| e.folder.as_path()).collect();
+        match watches.arm(&folders) {
+            // What happened in a folder before it was watched can only be seen.
+            Ok(true) => self.touch_all(),
+            Ok(false) => {}
+            Err(error) => self.poll_from_now_on(explain(&error)),
+        }
+    }
+
+    fn poll_from_now_on(&mut self, why: String) {
+        if self.watches.take().is_none() {
+            return;
+        }
+        self.mode.set(Mode::Poll { why: why.clone() });
+        self.next_round = Instant::now();
+        (self.send)(Notice::Polling { why });
+    }
+
+    fn retarget(&mut self, folders: Vec<PathBuf>) {
+        let mut known = std::mem::take(&mut self.exercises);
+        self.git = Git::around(folders.first().map(PathBuf::as_path));
+        if let Some(why) = folders.iter().find_map(|folder| mount::silent(folder)) {
+            self.poll_from_now_on(why);
+        }
+        if let Some(watches) = &mut self.watches {
+            let folders: Vec<&Path> = folders.iter().map(PathBuf::as_path).collect();
+            if let Err(error) = watches.arm(&folders) {
+                self.poll_from_now_on(explain(&error));
+            }
+        }
+        let exercises = folders.into_iter().map(|folder| {
+            let position = known.iter().position(|exercise| exercise.folder == folder);
+            position.map_or_else(
+                || Exercise::new(folder),
+                |position| known.swap_remove(position),
+            )
+        });
+        self.exercises = exercises.collect();
+    }
+
+    fn look_where_due(&mut self) {
+        let mut missed = false;
+        let git = self.git.is_at_work();
+        for exercise in &mut self.exercises {
+            let now = Instant::now();
+            let Some(pending) = exercise.pending.as_mut().filter(|p| p.due() <= now) else {
+                continue;
+            };
+            let look = Look::at(&exercise.folder);
+            let circumstances = Circumstances {
+                now,
+                polling: self.watches.is_none(),
+                git,
+            };
+            match pending.judge(&look, &exercise.seen, &circumstances) {
+                Decision::Wait => continue,
+                Decision::Nothing => {}
+                Decision::Report(at) => {
+                    missed |= pending.unannounced;
+                    (self.send)(Notice::Saved(Saved {
+                        slug: slug(&exercise.folder),
+                        folder: exercise.folder.clone(),
+                        digest: look.digest,
+                        files: look.changed_since(&exercise.seen),
+                        at,
+                    }));
+                }
+            }
+            exercise.pending = None;
+            exercise.seen = look;
+        }
+        if missed {
+            self.poll_from_now_on("a save was seen that the system had not announced".into());
+        }
+    }
+
+    /// Asks the file system instead of waiting for it to tell.
+    fn round(&mut self) {
+        self.rounds = self.rounds.wrapping_add(1);
+        if let Some(watches) = &self.watches {
+            if !watches.are_in_place() {
+                self.arm();
+            }
+            self.doubt();
+            self.next_round = Instant::now() + DOUBT;
+        } else {
+            self.poll();
+            self.next_round = Instant::now() + POLL;
+        }
+    }
+
+    fn doubt(&mut self) {
+        let now = Instant::now();
+        let idle = self.exercises.iter_mut().filter(|e| e.pending.is_none());
+        for exercise in idle.filter(|e| e.seen.is_stale()) {
+            let mut pending = Pending::new(now, now + OVERDUE);
+            pending.unannounced = true;
+            exercise.pending = Some(pending);
+        }
+    }
+
+    fn poll(&mut self) {
+        let now = Instant::now();
+        let read_all = self.rounds.is_multiple_of(READ_ALL);
+        let idle = self.exercises.iter_mut().filter(|e| e.pending.is_none());
+        for exercise in idle.filter(|e| read_all || e.seen.is_stale()) {
+            exercise.pending = Some(Pending::new(now, now));
+        }
+        self.look_where_due();
+    }
+}
+
+fn slug(folder: &Path) -> String {
+    let name = folder.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
+}
