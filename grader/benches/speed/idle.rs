@@ -58,7 +58,7 @@ impl Watched {
                 counter.1.notify_all();
             }
         });
-        let mut watched = Self {
+        let watched = Self {
             child,
             seen,
             _pair: pair.master,
@@ -73,7 +73,7 @@ impl Watched {
     }
 
     /// Waits until one more was shown.
-    pub fn wait_for_verdict_after(&mut self, count: usize) {
+    pub fn wait_for_verdict_after(&self, count: usize) {
         let seen = self.seen.0.lock().expect("a lock");
         let wait = self
             .seen

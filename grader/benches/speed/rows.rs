@@ -40,7 +40,7 @@ pub fn all(course: &Course, wanted: &dyn Fn(&str) -> bool) {
     }
     let title = name("kata watch, save to verdict, against cargo test");
     if wanted(&title) {
-        let mut watched = Watched::start(course);
+        let watched = Watched::start(course);
         row(
             &title,
             1.0,
@@ -61,7 +61,7 @@ pub fn all(course: &Course, wanted: &dyn Fn(&str) -> bool) {
     }
     let title = name("kata watch, type error, against cargo check");
     if wanted(&title) {
-        let mut watched = Watched::start(course);
+        let watched = Watched::start(course);
         row(
             &title,
             1.0,
