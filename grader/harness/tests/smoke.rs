@@ -2,7 +2,9 @@
 use kata_harness::{Lab, Suite, ms, tokio};
 use kata_report::FindingKind;
 
-fn one<F: Future<Output = ()> + 'static>(body: impl Fn(Lab) -> F + Send + Sync + 'static) -> kata_report::CheckRecord {
+fn one<F: Future<Output = ()> + 'static>(
+    body: impl Fn(Lab) -> F + Send + Sync + 'static,
+) -> kata_report::CheckRecord {
     Suite::new().check("it", 1, body).record("it", &[]).unwrap()
 }
 
@@ -22,20 +24,45 @@ fn works() {
     assert_eq!(record.runs, 16);
     let record = one(async |_| std::future::pending::<()>().await);
     assert_eq!(record.finding.unwrap().kind, FindingKind::Deadlock);
-    let record = one(async |_| { loop { tokio::time::sleep(ms(10)).await } });
+    let record = one(async |_| {
+        loop {
+            tokio::time::sleep(ms(10)).await
+        }
+    });
     assert_eq!(record.finding.unwrap().kind, FindingKind::NeverEnds);
-    let record = one(async |_| { loop { tokio::task::yield_now().await } });
+    let record = one(async |_| {
+        loop {
+            tokio::task::yield_now().await
+        }
+    });
     assert_eq!(record.finding.unwrap().kind, FindingKind::BusyLoop);
-    let record = one(async |_| { tokio::spawn(async { loop { tokio::task::yield_now().await } }).await.unwrap() });
+    let record = one(async |_| {
+        tokio::spawn(async {
+            loop {
+                tokio::task::yield_now().await
+            }
+        })
+        .await
+        .unwrap()
+    });
     assert_eq!(record.finding.unwrap().kind, FindingKind::BusyLoop);
     let record = one(async |_| std::thread::sleep(ms(1000)));
     assert_eq!(record.finding.unwrap().kind, FindingKind::Blocked);
     let record = one(async |_| todo!("task 1: do"));
     println!("{record:#?}");
-    let record = one(async |lab: Lab| { lab.cancel_sweep(async |c| {
-        let got = c.drop_at(async { tokio::time::sleep(ms(5)).await; tokio::time::sleep(ms(6)).await; 7 }).await;
-        lab.expect(c.round() < 1).got("it").or_fail();
-        let _ = got;
-    }).await });
+    let record = one(async |lab: Lab| {
+        lab.cancel_sweep(async |c| {
+            let got = c
+                .drop_at(async {
+                    tokio::time::sleep(ms(5)).await;
+                    tokio::time::sleep(ms(6)).await;
+                    7
+                })
+                .await;
+            lab.expect(c.round() < 1).got("it").or_fail();
+            let _ = got;
+        })
+        .await
+    });
     println!("{record:#?}");
 }
