@@ -354,7 +354,7 @@ async fn full_house(lab: Lab) {
     let (cafe, kitchen) = open(&lab);
     // Mostly a few, so that the chart can be read; now and then a crowd.
     let tables = if lab.seed() % 8 == 0 {
-        300
+        100
     } else {
         lab.pick(2..=6)
     };
