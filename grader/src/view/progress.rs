@@ -1,1 +1,206 @@
-//! progress
+//! `kata progress`: the course at a glance, then a line per day.
+
+use super::{
+    date::day_and_month,
+    style::Style,
+    text::{pad_left, pad_right, width},
+};
+use crate::model::{
+    exercise::{Exercise, level},
+    marker::Marker,
+    progress::{Entry, Progress},
+};
+
+/// Below these widths the minutes and then the number of checks are left out.
+const MINUTES_FROM: usize = 72;
+const CHECKS_FROM: usize = 56;
+/// Columns of the last column at its longest: `Need Help: kata hint 9`.
+const STATE: usize = 22;
+
+/// The whole page.
+pub fn table(exercises: &[Exercise], progress: &Progress, style: &Style) -> String {
+    let parts = [
+        head(exercises, progress, style),
+        weeks(exercises, progress, style),
+        days(exercises, progress, style),
+        legend(style),
+    ];
+    parts.join("\n")
+}
+
+/// The learner's marker for a day; a day never touched is not started.
+pub fn marker(progress: &Progress, exercise: &Exercise) -> Marker {
+    progress
+        .exercises
+        .get(&exercise.slug)
+        .map_or(Marker::NotStarted, |entry| entry.marker)
+}
+
+/// The day to go on with: one in progress, else one not started, else one that needs help.
+pub fn next<'e>(exercises: &'e [Exercise], progress: &Progress) -> Option<&'e Exercise> {
+    [Marker::InProgress, Marker::NotStarted, Marker::NeedHelp]
+        .into_iter()
+        .find_map(|wanted| {
+            exercises
+                .iter()
+                .find(|exercise| marker(progress, exercise) == wanted)
+        })
+}
+
+/// How many days are completed.
+pub fn completed(exercises: &[Exercise], progress: &Progress) -> usize {
+    exercises
+        .iter()
+        .filter(|exercise| marker(progress, exercise) == Marker::Completed)
+        .count()
+}
+
+/// `kata · 9 of 20 days · ████░░ 45 %          next: day10`
+fn head(exercises: &[Exercise], progress: &Progress, style: &Style) -> String {
+    let dot = style.dot();
+    let (done, total) = (completed(exercises, progress), exercises.len());
+    let percent = (done * 100).checked_div(total).unwrap_or(0);
+    let next = match next(exercises, progress) {
+        Some(next) => format!("next: {}", next.short()),
+        None if total == 0 => String::new(),
+        None => "all done".to_owned(),
+    };
+    let fixed = format!("kata{dot}{done} of {total} days{dot} {percent} %");
+    let room = style.page().saturating_sub(width(&fixed) + next.len() + 3);
+    let bar = style.bar(done, total, room.clamp(6, 27));
+    let left = format!(
+        "{}{dot}{done} of {total} days{dot}{bar} {percent} %",
+        style.bold("kata")
+    );
+    style.sides(&left, &style.bold(&next))
+}
+
+/// `Week 1 Foundation      ✅ ✅ ✅ ✅ ✅      5/5`
+fn weeks(exercises: &[Exercise], progress: &Progress, style: &Style) -> String {
+    let mut weeks = String::new();
+    for week in exercises.chunk_by(|a, b| a.about.week == b.about.week) {
+        let number = week[0].about.week;
+        let name = pad_right(&format!("Week {number} {}", level(number)), 20);
+        let markers: Vec<&str> = week
+            .iter()
+            .map(|exercise| style.marker(marker(progress, exercise)))
+            .collect();
+        let done = completed(week, progress);
+        let count = format!("{done}/{}", week.len());
+        let gap = if style.page() < 60 { " " } else { "   " };
+        weeks.push_str(&format!(
+            "{name}{gap}{}{gap}{}\n",
+            markers.join(" "),
+            style.dim(&count)
+        ));
+    }
+    weeks
+}
+
+fn days(exercises: &[Exercise], progress: &Progress, style: &Style) -> String {
+    let marker_width = width(style.marker(Marker::Completed));
+    let titles = exercises
+        .iter()
+        .map(|exercise| width(&exercise.about.title));
+    let columns = Columns::new(titles.max().unwrap_or(5).max(5), marker_width, style);
+    let heading = columns.line(
+        &" ".repeat(marker_width),
+        "day",
+        "topic",
+        ["points", "minutes", "checks"].map(str::to_owned),
+        "",
+    );
+    let mut days = format!("{}\n", style.dim(heading.trim_end()));
+    for exercise in exercises {
+        let untouched = Entry::default();
+        let entry = progress.exercises.get(&exercise.slug).unwrap_or(&untouched);
+        let points = if entry.max_points == 0 {
+            style.sign("–", "-").to_owned()
+        } else {
+            format!("{}/{}", entry.points, entry.max_points)
+        };
+        let checks = match entry.checks_run {
+            0 => String::new(),
+            run => run.to_string(),
+        };
+        let day = format!("{:02}", exercise.day);
+        let title = style.fit(&style.text(&exercise.about.title), columns.title);
+        let numbers = [points, exercise.about.minutes.to_string(), checks];
+        let state = style.fit(&state(exercise, entry), columns.state);
+        let line = columns.line(style.marker(entry.marker), &day, &title, numbers, &state);
+        let line = line.trim_end();
+        let line = match entry.marker {
+            Marker::NotStarted => style.dim(line),
+            Marker::InProgress | Marker::NeedHelp => style.bold(line),
+            Marker::Completed => line.to_owned(),
+        };
+        days.push_str(&format!("{line}\n"));
+    }
+    days
+}
+
+/// The marker's word, and when it was done or what helps.
+fn state(exercise: &Exercise, entry: &Entry) -> String {
+    let word = entry.marker.word();
+    match entry.marker {
+        Marker::Completed => {
+            let date = entry.completed.as_deref().and_then(day_and_month);
+            format!("{word} {}", date.unwrap_or_default())
+        }
+        Marker::NeedHelp => format!("{word}: kata hint {}", exercise.day),
+        Marker::NotStarted | Marker::InProgress => word.to_owned(),
+    }
+}
+
+struct Columns {
+    title: usize,
+    minutes: bool,
+    checks: bool,
+    state: usize,
+}
+
+impl Columns {
+    fn new(longest_title: usize, marker: usize, style: &Style) -> Self {
+        let minutes = style.page() >= MINUTES_FROM;
+        let checks = style.page() >= CHECKS_FROM;
+        // Marker, day and points with their gaps always stand.
+        let numbers = 9 * usize::from(minutes) + 8 * usize::from(checks);
+        let fixed = 1 + marker + 2 + 3 + 2 + 8 + numbers;
+        let left = style.page() - fixed;
+        let title = longest_title.min(left.saturating_sub(12));
+        Self {
+            title,
+            minutes,
+            checks,
+            state: left.saturating_sub(title + 3).min(STATE),
+        }
+    }
+
+    fn line(
+        &self,
+        marker: &str,
+        day: &str,
+        title: &str,
+        [points, minutes, checks]: [String; 3],
+        state: &str,
+    ) -> String {
+        let title = pad_right(title, self.title);
+        let mut line = format!(" {marker}  {day:<3}  {title}{}", pad_left(&points, 8));
+        if self.minutes {
+            line.push_str(&pad_left(&minutes, 9));
+        }
+        if self.checks {
+            line.push_str(&pad_left(&checks, 8));
+        }
+        format!("{line}   {state}")
+    }
+}
+
+/// What the markers mean.
+pub fn legend(style: &Style) -> String {
+    let words: Vec<String> = Marker::ALL
+        .into_iter()
+        .map(|marker| style.marker_word(marker))
+        .collect();
+    super::footer::flow(&words, "  ", style)
+}

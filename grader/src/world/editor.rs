@@ -10,6 +10,8 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 
+use super::process::welcome;
+
 /// The environment variable that names the editor where no `--editor` does.
 const VARIABLE: &str = "KATA_EDITOR";
 /// How much of an editor's complaint is kept.
@@ -133,6 +135,7 @@ impl Editor {
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
         detach(&mut command);
+        welcome(&mut command);
         let child = command
             .spawn()
             .with_context(|| format!("cannot start the editor {program}"))?;

@@ -1,0 +1,142 @@
+//! One row of a chart: its bars cell by cell, and the words beside them.
+
+use kata_report::{Span, SpanEnd};
+
+use super::{axis::Axis, duration::words, rows::Row, style::Style};
+
+/// What a cell shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ink {
+    None,
+    Bar(char),
+    Mark(char),
+}
+
+/// The row's cells, painted, and how many columns they take.
+pub fn paint(row: &Row<'_>, axis: &Axis, style: &Style) -> (String, usize) {
+    let cells = cells(row, axis, style);
+    let used = cells
+        .iter()
+        .rposition(|ink| *ink != Ink::None)
+        .map_or(0, |last| last + 1);
+    let painted = cells[..used]
+        .chunk_by(|a, b| std::mem::discriminant(a) == std::mem::discriminant(b))
+        .map(|run| {
+            let text: String = run.iter().map(|ink| ink.sign()).collect();
+            match run[0] {
+                Ink::None => text,
+                Ink::Bar(_) => style.accent(&text),
+                Ink::Mark(_) => style.bold(&text),
+            }
+        })
+        .collect();
+    (painted, used)
+}
+
+fn cells(row: &Row<'_>, axis: &Axis, style: &Style) -> Vec<Ink> {
+    // One more than the axis has: what happens at its very end stands there.
+    let mut cells = vec![Ink::None; axis.cells() + 1];
+    for span in &row.spans {
+        let from = axis.edge(span.start_ms);
+        let to = span.end_ms.map_or(axis.cells(), |end_ms| axis.edge(end_ms));
+        let to = if span.end_ms == Some(span.start_ms) {
+            from
+        } else {
+            to.max(from + 1)
+        };
+        let before = from.checked_sub(1).map_or(Ink::None, |cell| cells[cell]);
+        let bar = Ink::Bar(shade(before, style));
+        for cell in &mut cells[from..to] {
+            if !matches!(cell, Ink::Mark(_)) {
+                *cell = bar;
+            }
+        }
+        if let Some(mark) = mark(span, style) {
+            let cell = &mut cells[to.saturating_sub(1).max(from)];
+            if !matches!(cell, Ink::Mark(_)) || span.end != SpanEnd::Done {
+                *cell = Ink::Mark(mark);
+            }
+        }
+    }
+    cells
+}
+
+impl Ink {
+    const fn sign(self) -> char {
+        match self {
+            Self::None => ' ',
+            Self::Bar(sign) | Self::Mark(sign) => sign,
+        }
+    }
+}
+
+/// Two bars that touch differ in shade.
+fn shade(before: Ink, style: &Style) -> char {
+    let (dark, light) = if style.ascii {
+        ('#', '=')
+    } else {
+        ('█', '▓')
+    };
+    if before == Ink::Bar(dark) {
+        light
+    } else {
+        dark
+    }
+}
+
+/// How the span ended, if a plain bar does not say it.
+fn mark(span: &Span, style: &Style) -> Option<char> {
+    let (sign, ascii) = match span.end {
+        SpanEnd::Cancelled => ('╳', 'x'),
+        SpanEnd::Failed => ('!', '!'),
+        SpanEnd::Running => ('→', '>'),
+        SpanEnd::Done if span.end_ms == Some(span.start_ms) => ('◆', '*'),
+        SpanEnd::Done => return None,
+    };
+    Some(if style.ascii { ascii } else { sign })
+}
+
+/// What stands beside the row, and whether it deserves attention: `← page 3 cancelled at 20 ms`.
+pub fn note(row: &Row<'_>, style: &Style) -> (String, bool) {
+    let alarm = row
+        .spans
+        .iter()
+        .any(|span| !matches!(span.end, SpanEnd::Done));
+    let words = match row.spans.as_slice() {
+        [span] => one(span, row.lane, style),
+        spans => many(spans, style),
+    };
+    if alarm {
+        (format!("{} {words}", style.sign("←", "<-")), true)
+    } else {
+        (words, false)
+    }
+}
+
+fn one(span: &Span, lane: &str, style: &Style) -> String {
+    let label = style.learner(&span.label);
+    let label = if span.label == lane { "" } else { &label };
+    let at = span.end_ms.map(words).unwrap_or_default();
+    let end = match span.end {
+        SpanEnd::Done => String::new(),
+        SpanEnd::Failed => format!("failed at {at}"),
+        SpanEnd::Cancelled => format!("cancelled at {at}"),
+        SpanEnd::Running => "still running".to_owned(),
+    };
+    format!("{label} {end}").trim().to_owned()
+}
+
+fn many(spans: &[&Span], style: &Style) -> String {
+    let labels: Vec<String> = spans
+        .iter()
+        .map(|span| {
+            let label = style.learner(&span.label);
+            match mark(span, style).filter(|_| span.end != SpanEnd::Done) {
+                Some(mark) => format!("{label} {mark}").trim().to_owned(),
+                None => label,
+            }
+        })
+        .filter(|label| !label.is_empty())
+        .collect();
+    labels.join(style.dot())
+}

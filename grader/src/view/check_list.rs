@@ -1,0 +1,88 @@
+//! The checks of one verdict, a line each: marker, name, points.
+
+use super::{
+    sentence,
+    style::Style,
+    text::{pad_left, width},
+};
+use crate::model::{
+    exercise::Exercise,
+    marker::Marker,
+    verdict::{CheckStatus, CheckVerdict, Verdict},
+};
+
+/// The checks that ran, below their task where there are several, and the others in one line.
+pub fn lines(exercise: &Exercise, verdict: &Verdict, style: &Style) -> String {
+    let (ran, waiting): (Vec<&CheckVerdict>, Vec<&CheckVerdict>) = verdict
+        .checks
+        .iter()
+        .partition(|check| check.status != CheckStatus::NotRun);
+    let titles = &exercise.about.tasks;
+    let grouped = titles.len() > 1;
+    let mut list = String::new();
+    for group in ran.chunk_by(|a, b| a.task == b.task) {
+        if grouped {
+            list.push_str(&heading(group[0].task, titles, verdict, style));
+        }
+        for check in group {
+            list.push_str(&line(check, if grouped { 4 } else { 2 }, style));
+        }
+    }
+    if !waiting.is_empty() {
+        list.push_str(&folded(&waiting, ran.is_empty(), style));
+    }
+    list
+}
+
+fn heading(task: u32, titles: &[String], verdict: &Verdict, style: &Style) -> String {
+    let of_task = || verdict.checks.iter().filter(|check| check.task == task);
+    let points: u32 = of_task().map(|check| check.points).sum();
+    let max_points: u32 = of_task().map(|check| check.max_points).sum();
+    let title = usize::try_from(task)
+        .ok()
+        .and_then(|task| titles.get(task.checked_sub(1)?))
+        .map_or("", String::as_str);
+    let points = format!("{points}/{max_points}");
+    let room = style.page().saturating_sub(4 + points.len());
+    let title = style.fit(&style.text(&format!("Task {task}  {title}")), room);
+    style.sides(&format!("  {}", style.bold(&title)), &style.dim(&points))
+}
+
+fn line(check: &CheckVerdict, indent: usize, style: &Style) -> String {
+    let passed = check.status == CheckStatus::Passed;
+    let marker = style.marker(if passed {
+        Marker::Completed
+    } else {
+        Marker::NeedHelp
+    });
+    let points = pad_left(&format!("{}/{}", check.points, check.max_points), 5);
+    let name = style.text(&check.name);
+    let status = if passed {
+        ""
+    } else {
+        sentence::word(check.status)
+    };
+    let room = style.page() - indent - width(marker) - 1 - points.len() - 1;
+    let gap = room.saturating_sub(width(&name) + status.len());
+    // The word goes first where there is no room for both.
+    let status = if gap < 2 { "" } else { status };
+    let name = style.fit(&name, room - status.len());
+    let gap = " ".repeat(room - width(&name) - status.len());
+    let painted = if passed { name } else { style.bold(&name) };
+    let (status, points) = (style.dim(status), style.dim(&points));
+    format!(
+        "{}{marker} {painted}{gap}{status} {points}\n",
+        " ".repeat(indent)
+    )
+}
+
+/// `⏳ 4 more: losers are dropped at once · hedged waits first · …`
+fn folded(waiting: &[&CheckVerdict], all: bool, style: &Style) -> String {
+    let marker = style.marker(Marker::NotStarted);
+    let more = if all { "not run" } else { "more" };
+    let names: Vec<&str> = waiting.iter().map(|check| check.name.as_str()).collect();
+    let names = names.join(style.dot());
+    let words = format!("{} {more}: {}", waiting.len(), style.text(&names));
+    let words = style.fit(&words, style.page() - 3 - width(marker));
+    format!("  {marker} {}\n", style.dim(&words))
+}

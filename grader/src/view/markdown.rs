@@ -1,0 +1,231 @@
+//! The Markdown that hints and pitfalls use, as calm text: paragraphs, lists, code.
+
+use super::style::Style;
+
+/// `text` in lines of `style`'s prose width, each with `indent` columns before it.
+///
+/// Headings, paragraphs, lists, fenced code, `inline code`, **strong** text and
+/// links are understood; everything else stays as it is written. Code is never
+/// wrapped: a line too long for the page is cut.
+pub fn render(text: &str, indent: usize, style: &Style) -> String {
+    let mut blocks: Vec<String> = Vec::new();
+    for block in blocks_of(text) {
+        blocks.push(match block {
+            Block::Code(lines) => code(&lines, indent, style),
+            Block::Heading(words) => {
+                let lines = style.wrap(&style.text(&words), style.prose(), indent);
+                lines
+                    .iter()
+                    .map(|line| format!("{}\n", style.bold(line)))
+                    .collect()
+            }
+            Block::Paragraph(words) => flowing(&words, indent, indent, style),
+            Block::Items(items) => items
+                .iter()
+                .map(|(mark, words)| item(mark, words, indent, style))
+                .collect(),
+        });
+    }
+    blocks.join("\n")
+}
+
+enum Block {
+    Heading(String),
+    Paragraph(String),
+    /// The mark (`-`, `1.`) and the words of each item.
+    Items(Vec<(String, String)>),
+    Code(Vec<String>),
+}
+
+fn blocks_of(text: &str) -> Vec<Block> {
+    let mut blocks: Vec<Block> = Vec::new();
+    // Whether the next line may continue the last block.
+    let mut open = false;
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        let words = line.trim();
+        if words.starts_with("```") {
+            let margin = line.len() - line.trim_start().len();
+            let code = lines
+                .by_ref()
+                .take_while(|line| !line.trim().starts_with("```"))
+                .map(|line| dedent(line, margin).to_owned())
+                .collect();
+            blocks.push(Block::Code(code));
+            open = false;
+        } else if words.is_empty() {
+            open = false;
+        } else if let Some(title) = heading(words) {
+            blocks.push(Block::Heading(title.to_owned()));
+            open = false;
+        } else if let Some((mark, words)) = list_item(words) {
+            let item = (mark.to_owned(), words.to_owned());
+            match blocks.last_mut() {
+                Some(Block::Items(items)) => items.push(item),
+                _ => blocks.push(Block::Items(vec![item])),
+            }
+            open = true;
+        } else {
+            continue_or_begin(&mut blocks, words, open);
+            open = true;
+        }
+    }
+    blocks
+}
+
+fn continue_or_begin(blocks: &mut Vec<Block>, words: &str, open: bool) {
+    let last = match blocks.last_mut() {
+        Some(Block::Paragraph(text)) if open => Some(text),
+        Some(Block::Items(items)) if open => items.last_mut().map(|(_, text)| text),
+        _ => None,
+    };
+    match last {
+        Some(text) => {
+            text.push(' ');
+            text.push_str(words);
+        }
+        None => blocks.push(Block::Paragraph(words.to_owned())),
+    }
+}
+
+fn dedent(line: &str, margin: usize) -> &str {
+    let spaces = line.len() - line.trim_start_matches(' ').len();
+    &line[spaces.min(margin)..]
+}
+
+fn heading(words: &str) -> Option<&str> {
+    let title = words.trim_start_matches('#');
+    (title.len() < words.len()).then(|| title.strip_prefix(' '))?
+}
+
+fn list_item(words: &str) -> Option<(&str, &str)> {
+    if let Some(rest) = words.strip_prefix("- ").or(words.strip_prefix("* ")) {
+        return Some(("-", rest.trim_start()));
+    }
+    let (number, rest) = words.split_once(". ")?;
+    let numbered = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    numbered.then(|| (&words[..=number.len()], rest.trim_start()))
+}
+
+fn code(lines: &[String], indent: usize, style: &Style) -> String {
+    let bar = style.dim(style.sign("│", "|"));
+    let room = style.page() - indent - 2;
+    lines
+        .iter()
+        .map(|line| {
+            let line = style.fit(&style.learner(line), room);
+            let line = format!("{}{bar} {line}", " ".repeat(indent));
+            format!("{}\n", line.trim_end())
+        })
+        .collect()
+}
+
+fn item(mark: &str, words: &str, indent: usize, style: &Style) -> String {
+    let hang = indent + mark.len() + 1;
+    let lines = flowing(words, hang, hang, style);
+    let mark = format!("{}{mark}", " ".repeat(indent));
+    format!("{mark}{}", lines.get(mark.len()..).unwrap_or_default())
+}
+
+/// Words wrapped after they were painted one by one, so that no line ends inside a colour.
+fn flowing(words: &str, first: usize, hang: usize, style: &Style) -> String {
+    let painted = inline(&style.text(words), style);
+    let lines = style.wrap(&painted, style.prose(), hang);
+    let mut text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    text.replace_range(..hang.min(text.len()), &" ".repeat(first));
+    text
+}
+
+fn inline(words: &str, style: &Style) -> String {
+    let mut painted = String::new();
+    for (number, part) in words.split('`').enumerate() {
+        // Without colour the backticks stay: they are all that tells code from prose.
+        match (number % 2 == 1, style.colour) {
+            (true, true) => painted.push_str(&by_word(part, |word| style.accent(word))),
+            (true, false) => painted.push_str(&format!("`{part}`")),
+            (false, _) => painted.push_str(&strong(&links(part), style)),
+        }
+    }
+    painted
+}
+
+fn strong(prose: &str, style: &Style) -> String {
+    let parts: Vec<&str> = prose.split("**").collect();
+    if parts.len().is_multiple_of(2) {
+        // A lone pair of stars is no markup.
+        return prose.to_owned();
+    }
+    parts
+        .iter()
+        .enumerate()
+        .map(|(number, part)| {
+            if number % 2 == 1 {
+                by_word(part, |word| style.bold(word))
+            } else {
+                (*part).to_owned()
+            }
+        })
+        .collect()
+}
+
+/// `[text](url)` becomes `text (url)`.
+fn links(prose: &str) -> String {
+    let mut plain = String::new();
+    let mut rest = prose;
+    while let Some((before, text, url, after)) = link(rest) {
+        plain.push_str(before);
+        plain.push_str(text);
+        plain.push_str(&format!(" ({url})"));
+        rest = after;
+    }
+    plain + rest
+}
+
+fn link(prose: &str) -> Option<(&str, &str, &str, &str)> {
+    let (head, tail) = prose.split_once("](")?;
+    let (before, text) = head.rsplit_once('[')?;
+    let (url, after) = tail.split_once(')')?;
+    Some((before, text, url, after))
+}
+
+fn by_word(text: &str, paint: impl Fn(&str) -> String) -> String {
+    let words: Vec<String> = text.split(' ').map(paint).collect();
+    words.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paragraphs_flow_and_code_stands() {
+        let text = "Ask for the\npermit `before` you spawn.\n\n```rust\nlet a =  1;\n```\n- one\n  more\n- two";
+        let expected = "  Ask for the permit `before` you spawn.\n\n  │ let a =  1;\n\n  - one more\n  - two\n";
+        assert_eq!(render(text, 2, &Style::plain(80)), expected);
+    }
+
+    #[test]
+    fn links_and_strong_words_lose_their_signs() {
+        let text = "See [the book](docs/x.md): it is **not** a [choice].";
+        let expected = "See the book (docs/x.md): it is not a [choice].\n";
+        assert_eq!(render(text, 0, &Style::plain(80)), expected);
+    }
+
+    #[test]
+    fn code_with_backticks_in_colour_is_painted_word_by_word() {
+        let style = Style {
+            colour: true,
+            ..Style::plain(80)
+        };
+        let painted = render("use `select! biased`", 0, &style);
+        assert_eq!(
+            painted,
+            "use \x1b[36mselect!\x1b[0m \x1b[36mbiased\x1b[0m\n"
+        );
+    }
+
+    #[test]
+    fn a_fence_that_is_never_closed_keeps_its_lines() {
+        assert_eq!(render("```\nlet a;", 0, &Style::plain(80)), "│ let a;\n");
+    }
+}

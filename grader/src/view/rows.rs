@@ -1,0 +1,216 @@
+//! Which spans share a row of a chart, and which rows are shown.
+
+use kata_report::{Span, SpanEnd};
+
+use super::duration::words;
+
+/// Spans that stand in one row, in the order of their start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row<'a> {
+    /// The lane.
+    pub lane: &'a str,
+    /// At least one; they don't overlap.
+    pub spans: Vec<&'a Span>,
+}
+
+/// A line of a chart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Line<'a> {
+    /// A row that is drawn.
+    Shown(Row<'a>),
+    /// Rows that are not: `6 more at 0 ms`.
+    Folded(String),
+}
+
+/// One row per lane, in the order of their first start; one per span where a lane's spans overlap.
+pub fn rows(spans: &[Span]) -> Vec<Row<'_>> {
+    let mut lanes: std::collections::HashMap<&str, usize> = std::collections::HashMap::new();
+    let mut by_lane: Vec<Row<'_>> = Vec::new();
+    for span in spans {
+        let row = *lanes.entry(&span.lane).or_insert_with(|| {
+            by_lane.push(Row {
+                lane: &span.lane,
+                spans: Vec::new(),
+            });
+            by_lane.len() - 1
+        });
+        by_lane[row].spans.push(span);
+    }
+    let mut rows: Vec<Row<'_>> = by_lane.into_iter().flat_map(Row::apart).collect();
+    rows.sort_by_key(Row::start);
+    rows
+}
+
+impl<'a> Row<'a> {
+    fn apart(mut self) -> Vec<Self> {
+        self.spans.sort_by_key(|span| (span.start_ms, end(span)));
+        let overlap = self
+            .spans
+            .windows(2)
+            .any(|pair| pair[1].start_ms < end(pair[0]));
+        if !overlap {
+            return vec![self];
+        }
+        let lane = self.lane;
+        self.spans
+            .into_iter()
+            .map(|span| Row {
+                lane,
+                spans: vec![span],
+            })
+            .collect()
+    }
+
+    fn start(&self) -> u64 {
+        self.spans.first().map_or(0, |span| span.start_ms)
+    }
+
+    /// 2: something in it did not run to its end; 1: it starts otherwise than the row before.
+    fn interest(&self, before: Option<&Self>) -> u8 {
+        if self.spans.iter().any(|span| span.end != SpanEnd::Done) {
+            2
+        } else {
+            u8::from(before.is_none_or(|row| row.start() != self.start()))
+        }
+    }
+}
+
+fn end(span: &Span) -> u64 {
+    span.end_ms.unwrap_or(u64::MAX)
+}
+
+/// At most `limit` lines: the interesting rows, the first ones, and what was left out in words.
+pub fn fold(rows: Vec<Row<'_>>, limit: usize) -> Vec<Line<'_>> {
+    let limit = limit.max(2);
+    if rows.len() <= limit {
+        return rows.into_iter().map(Line::Shown).collect();
+    }
+    let mut by_interest: Vec<usize> = (0..rows.len()).collect();
+    by_interest.sort_by_key(|&index| {
+        let before = index.checked_sub(1).map(|before| &rows[before]);
+        (std::cmp::Reverse(rows[index].interest(before)), index)
+    });
+    let mut shown = vec![false; rows.len()];
+    let mut count = limit;
+    loop {
+        shown.fill(false);
+        for &index in &by_interest[..count] {
+            shown[index] = true;
+        }
+        if count == 0 || count + gaps(&shown) <= limit {
+            break;
+        }
+        count -= 1;
+    }
+    lines(rows, &shown)
+}
+
+fn gaps(shown: &[bool]) -> usize {
+    shown.chunk_by(|a, b| a == b).filter(|run| !run[0]).count()
+}
+
+fn lines<'a>(rows: Vec<Row<'a>>, shown: &[bool]) -> Vec<Line<'a>> {
+    let mut lines = Vec::new();
+    let mut folded: Vec<Row<'a>> = Vec::new();
+    for (row, shown) in rows.into_iter().zip(shown) {
+        if !shown {
+            folded.push(row);
+            continue;
+        }
+        flush(&mut lines, &mut folded);
+        lines.push(Line::Shown(row));
+    }
+    flush(&mut lines, &mut folded);
+    lines
+}
+
+fn flush<'a>(lines: &mut Vec<Line<'a>>, folded: &mut Vec<Row<'a>>) {
+    if folded.len() == 1 {
+        // The words would take the line that the row itself takes.
+        lines.extend(folded.drain(..).map(Line::Shown));
+    } else if !folded.is_empty() {
+        lines.push(Line::Folded(left_out(folded)));
+        folded.clear();
+    }
+}
+
+fn left_out(rows: &[Row<'_>]) -> String {
+    let count = rows.len();
+    let first = rows.iter().map(Row::start).min().unwrap_or(0);
+    let last = rows.iter().map(Row::start).max().unwrap_or(0);
+    if first == last {
+        format!("{count} more at {}", words(first))
+    } else {
+        format!("{count} more from {} to {}", words(first), words(last))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn span(lane: &str, start_ms: u64, end_ms: u64) -> Span {
+        Span {
+            lane: lane.to_owned(),
+            label: String::new(),
+            start_ms,
+            end_ms: Some(end_ms),
+            end: SpanEnd::Done,
+        }
+    }
+
+    #[test]
+    fn a_lane_is_one_row_unless_its_spans_overlap() {
+        let spans = [
+            span("worker", 0, 10),
+            span("queue", 5, 20),
+            span("worker", 10, 20),
+            span("queue", 0, 20),
+        ];
+        let rows = rows(&spans);
+        let lanes: Vec<(&str, usize)> =
+            rows.iter().map(|row| (row.lane, row.spans.len())).collect();
+        assert_eq!(lanes, [("worker", 2), ("queue", 1), ("queue", 1)]);
+    }
+
+    #[test]
+    fn what_was_cancelled_is_kept_and_the_rest_is_counted() {
+        let mut spans: Vec<Span> = (0..10).map(|n| span(&format!("job {n}"), 0, 100)).collect();
+        spans[8].end = SpanEnd::Cancelled;
+        let lines = fold(rows(&spans), 6);
+        let shown: Vec<String> = lines
+            .iter()
+            .map(|line| match line {
+                Line::Shown(row) => row.lane.to_owned(),
+                Line::Folded(words) => words.clone(),
+            })
+            .collect();
+        let expected = [
+            "job 0",
+            "job 1",
+            "job 2",
+            "5 more at 0 ms",
+            "job 8",
+            "job 9",
+        ];
+        assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn however_many_rows_there_are_the_limit_holds() {
+        for count in [0, 1, 2, 3, 7, 40, 400] {
+            let spans: Vec<Span> = (0..count)
+                .map(|n| {
+                    let mut span = span(&format!("job {n}"), n / 3, n + 5);
+                    if n % 5 == 0 {
+                        span.end = SpanEnd::Failed;
+                    }
+                    span
+                })
+                .collect();
+            for limit in 2..20 {
+                assert!(fold(rows(&spans), limit).len() <= limit);
+            }
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! Every view at every width, plain, painted and in ASCII, as it was looked at.
+
+use super::{
+    chart::Chart,
+    compiler, done, error, failure, fixtures,
+    footer::{self, Phase, Timing, WATCH_KEYS},
+    hints, json, list, progress,
+    style::Style,
+    timeline, verdict,
+};
+use crate::model::{
+    marker::Marker,
+    verdict::{CheckStatus, Failure, Status},
+};
+
+/// Draws a view in every style, one below the other.
+fn drawn(view: impl Fn(&Style) -> String) -> String {
+    fixtures::styles()
+        .iter()
+        .map(|(name, style)| format!("───── {name}\n{}\n", visible(&view(style))))
+        .collect()
+}
+
+/// Escapes as tags, so that a painted page can be read.
+fn visible(page: &str) -> String {
+    let tags = [
+        ("\x1b[1m", "‹b›"),
+        ("\x1b[2m", "‹d›"),
+        ("\x1b[36m", "‹a›"),
+        ("\x1b[0m", "‹›"),
+        ("\x1b", "␛"),
+    ];
+    tags.iter().fold(page.to_owned(), |page, (escape, tag)| {
+        page.replace(escape, tag)
+    })
+}
+
+macro_rules! snapshot {
+    ($name:ident, $view:expr) => {
+        #[test]
+        fn $name() {
+            insta::assert_snapshot!(stringify!($name), drawn($view));
+        }
+    };
+}
+
+snapshot!(a_check_fails, |style| verdict::page(
+    &fixtures::exercise(),
+    &fixtures::failed(),
+    Some(&fixtures::entry(Marker::InProgress)),
+    style,
+));
+snapshot!(a_check_fails_in_one_of_four_tasks, |style| verdict::page(
+    &fixtures::exercise_of_tasks(),
+    &fixtures::failed_in_tasks(),
+    Some(&fixtures::entry(Marker::NeedHelp)),
+    style,
+));
+snapshot!(a_day_once_completed_fails_again, |style| verdict::page(
+    &fixtures::exercise(),
+    &fixtures::failed(),
+    Some(&fixtures::entry(Marker::Completed)),
+    style,
+));
+snapshot!(a_deadlock, |style| verdict::page(
+    &fixtures::exercise(),
+    &fixtures::deadlock(),
+    None,
+    style,
+));
+snapshot!(it_does_not_compile, |style| verdict::page(
+    &fixtures::exercise(),
+    &fixtures::does_not_compile(),
+    None,
+    style,
+));
+snapshot!(the_contract_changed, |style| verdict::page(
+    &fixtures::exercise(),
+    &fixtures::contract_changed(),
+    None,
+    style,
+));
+snapshot!(a_day_opens, |style| verdict::page(
+    &fixtures::exercise(),
+    &fixtures::verdict(Status::NotStarted, Vec::new()),
+    None,
+    style,
+));
+snapshot!(the_grader_is_at_fault, |style| verdict::page(
+    &fixtures::exercise(),
+    &fixtures::grader_error(),
+    None,
+    style,
+));
+snapshot!(a_day_is_done, |style| {
+    let course = fixtures::course();
+    let page = verdict::page(
+        &fixtures::exercise(),
+        &fixtures::passed(),
+        Some(&fixtures::entry(Marker::Completed)),
+        style,
+    );
+    format!(
+        "{page}\n{}{}",
+        done::next(course.get(7), style),
+        done::next(None, style)
+    )
+});
+snapshot!(every_status_of_a_check, |style| {
+    use CheckStatus as S;
+    let statuses = [
+        S::NeverEnds,
+        S::Blocked,
+        S::BusyLoop,
+        S::TimedOut,
+        S::ExitedEarly,
+        S::Crashed,
+        S::OutputFlood,
+    ];
+    statuses
+        .map(|status| {
+            let mut check = fixtures::check("the fetches overlap", 1, status, 2);
+            check.failure = Some(Failure {
+                got: if status == S::Crashed {
+                    "SIGSEGV".to_owned()
+                } else {
+                    String::new()
+                },
+                at_ms: 20,
+                ..Failure::default()
+            });
+            let verdict = fixtures::verdict(Status::Failed, vec![check]);
+            failure::block(&fixtures::exercise(), &verdict, &verdict.checks[0], style)
+        })
+        .join("\n")
+});
+snapshot!(warnings_of_code_that_compiles, |style| compiler::warnings(
+    &vec![fixtures::failed_in_tasks().diagnostics[0].clone(); 5],
+    style,
+));
+snapshot!(a_chart_of_every_end, |style| Chart {
+    spans: &fixtures::every_end(),
+    rows: 10,
+    point: Some((300, "deadlock")),
+}
+.draw(style));
+snapshot!(a_time_line, |style| {
+    let verdict = fixtures::failed_in_tasks();
+    timeline::page(&fixtures::exercise(), &verdict.checks[3], style)
+});
+snapshot!(a_time_line_without_spans, |style| {
+    let check = fixtures::check("an empty list is fine", 1, CheckStatus::Passed, 1);
+    timeline::page(&fixtures::exercise(), &check, style)
+});
+snapshot!(the_progress_of_ten_days, |style| progress::table(
+    &fixtures::course(),
+    &fixtures::progress(),
+    style,
+));
+snapshot!(the_list_of_days, |style| list::page(
+    &fixtures::course(),
+    &fixtures::progress(),
+    style,
+));
+snapshot!(a_hint, |style| hints::page(
+    &fixtures::exercise(),
+    &fixtures::hints(),
+    2,
+    style
+));
+snapshot!(the_last_hint, |style| hints::page(
+    &fixtures::exercise(),
+    &fixtures::hints(),
+    3,
+    style
+));
+snapshot!(an_error, |style| error::block(
+    "progress.json cannot be read: expected `,` at line 12, column 3",
+    [
+        "It was kept as progress.json.broken-2026-11-20T14-02-07.".to_owned(),
+        "The last good state (9 of 20 days, 14:01) was restored from .kata/progress.backup.json."
+            .to_owned(),
+    ],
+    style,
+));
+snapshot!(the_foot_of_a_page, |style| {
+    let timing = Timing {
+        saved: Some("14:02:07".to_owned()),
+        compiled_ms: 110,
+        tested_ms: 60,
+        ..Timing::of(&fixtures::failed())
+    };
+    let phases = [
+        Phase::Detected,
+        Phase::Compiling,
+        Phase::Testing { done: 3, total: 14 },
+    ]
+    .map(|phase| footer::phases(phase, style));
+    format!(
+        "{}{}{}",
+        footer::keys(&WATCH_KEYS, style),
+        footer::status(&timing, style),
+        phases.concat()
+    )
+});
+
+#[test]
+fn json_of_checks() {
+    let failed = fixtures::deadlock();
+    let broken = fixtures::contract_changed();
+    let entry = fixtures::entry(Marker::NeedHelp);
+    let line = json::checks([(&failed, Some(&entry)), (&broken, None)]);
+    assert_eq!(line.lines().count(), 1);
+    insta::assert_snapshot!("json_of_checks", pretty(&line));
+}
+
+#[test]
+fn json_of_progress() {
+    let line = json::progress(&fixtures::course()[8..11], &fixtures::progress());
+    assert_eq!(line.lines().count(), 1);
+    insta::assert_snapshot!("json_of_progress", pretty(&line));
+}
+
+fn pretty(line: &str) -> String {
+    let value: serde_json::Value = serde_json::from_str(line).expect("it is JSON");
+    serde_json::to_string_pretty(&value).expect("a value is JSON")
+}

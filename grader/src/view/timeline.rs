@@ -1,0 +1,111 @@
+//! `kata timeline`: one check's spans as a page, and what happened at which instant.
+
+use kata_report::{Span, SpanEnd};
+
+use super::{
+    chart::Chart,
+    duration::{count, words},
+    sentence,
+    style::{INDENT, Style},
+    text::{pad_left, width},
+};
+use crate::model::{
+    exercise::Exercise,
+    marker::Marker,
+    verdict::{CheckStatus, CheckVerdict},
+};
+
+/// Rows of the chart, folded ones included.
+const ROWS: usize = 60;
+/// Events listed; the others are counted.
+const EVENTS: usize = 200;
+
+/// The chart and the events of one check.
+pub fn page(exercise: &Exercise, check: &CheckVerdict, style: &Style) -> String {
+    let marker = style.marker(match check.status {
+        CheckStatus::Passed => Marker::Completed,
+        CheckStatus::NotRun => Marker::NotStarted,
+        _ => Marker::NeedHelp,
+    });
+    let name = style.text(&check.name).into_owned();
+    let name = style.fit(&name, style.page() - width(marker) - 1);
+    let mut about = vec![exercise.short(), sentence::word(check.status).to_owned()];
+    about.extend(check.seed.map(|seed| format!("seed {seed}")));
+    about.push(count(check.spans.len() as u64, "span"));
+    let about = about.join(style.dot());
+    let mut page = format!("{marker} {}\n", style.bold(&name));
+    page.push_str(&format!("{}{}\n\n", " ".repeat(INDENT), style.dim(&about)));
+    if check.spans.is_empty() {
+        let nothing = "Nothing took virtual time in this check.";
+        page.push_str(&format!("{}{nothing}\n", " ".repeat(INDENT)));
+        return page;
+    }
+    let point = check
+        .failure
+        .as_ref()
+        .map(|failure| (failure.at_ms, sentence::word(check.status)));
+    let chart = Chart {
+        spans: &check.spans,
+        rows: ROWS,
+        point,
+    };
+    page.push_str(&chart.draw(style));
+    page.push('\n');
+    page + &events(&check.spans, style)
+}
+
+/// One line per start and end, in the order of time; the instant stands at its first line.
+fn events(spans: &[Span], style: &Style) -> String {
+    let mut events: Vec<(u64, String)> = spans
+        .iter()
+        .flat_map(|span| {
+            let name = format!("{}  {}", span.lane, span.label);
+            let name = style.learner(name.trim_end());
+            let starts = (span.start_ms, format!("{name} starts"));
+            let ends = span
+                .end_ms
+                .map(|end_ms| (end_ms, format!("{name} {}", verb(span.end))));
+            std::iter::once(starts).chain(ends)
+        })
+        .collect();
+    events.sort_by_key(|(ms, _)| *ms);
+    let more = events.len().saturating_sub(EVENTS);
+    events.truncate(EVENTS);
+    let column = events
+        .iter()
+        .map(|(ms, _)| words(*ms).len())
+        .max()
+        .unwrap_or(0);
+    let mut list = String::new();
+    let mut last = None;
+    for (ms, event) in &events {
+        let at = if last == Some(ms) {
+            String::new()
+        } else {
+            words(*ms)
+        };
+        last = Some(ms);
+        let room = style.page() - INDENT - column - 3;
+        let at = style.dim(&pad_left(&at, column));
+        let event = style.fit(event, room);
+        list.push_str(&format!("{}{at}   {event}\n", " ".repeat(INDENT)));
+    }
+    if more > 0 {
+        let more = format!(
+            "{} {} more",
+            style.sign("…", "..."),
+            count(more as u64, "event")
+        );
+        list.push_str(&format!("{}{}\n", " ".repeat(INDENT), style.dim(&more)));
+    }
+    list
+}
+
+const fn verb(end: SpanEnd) -> &'static str {
+    match end {
+        SpanEnd::Done => "ends",
+        SpanEnd::Failed => "fails",
+        SpanEnd::Cancelled => "is cancelled",
+        SpanEnd::Running => "is still running",
+    }
+}
