@@ -1,6 +1,6 @@
 //! Formatting and lints of everything an author writes in Rust.
 
-use std::{fs, path::PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Result;
 
@@ -10,6 +10,7 @@ use crate::{
     model::exercise::Exercise,
     world::{
         course::is_clone,
+        disk,
         process::{Cancel, capture, command},
     },
 };
@@ -32,11 +33,8 @@ fn formatted(grader: &Grader, exercise: &Exercise, cancel: &Cancel) -> Result<Ve
         hidden.join("contract.rs"),
     ];
     for folder in ["original", "right", "wrong"] {
-        let entries = fs::read_dir(hidden.join(folder))
-            .into_iter()
-            .flatten()
-            .flatten();
-        files.extend(entries.map(|entry| entry.path()));
+        let folder = hidden.join(folder);
+        files.extend(disk::names(&folder).iter().map(|name| folder.join(name)));
     }
     files.retain(|file| file.extension().is_some_and(|extension| extension == "rs"));
     files.sort();
