@@ -171,6 +171,18 @@ pub async fn a_condition_variable() {
     }
 }
 
+pub async fn locks_twice() {
+    let lock = StdMutex::new(0);
+    let first = lock.lock().unwrap();
+    let second = lock.lock().unwrap(); // second-lock
+    drop((first, second));
+}
+
+pub async fn runs_another_executor() {
+    let (_keep, answer) = oneshot::channel::<u32>();
+    let _ = futures::executor::block_on(answer); // other-executor
+}
+
 pub async fn joins_an_os_thread() {
     let thread = std::thread::spawn(|| 1 + 1);
     thread.join().unwrap(); // joins-thread
@@ -325,6 +337,48 @@ pub async fn waits_in_drop() {
     let slow = Slow;
     sleep(ms(1)).await;
     drop(slow);
+}
+
+pub async fn a_spin_in_drop() {
+    struct Slow;
+    impl Drop for Slow {
+        // drop-spins
+        fn drop(&mut self) {
+            wait_until_raised();
+        }
+    }
+    let task = tokio::spawn(async {
+        let _slow = Slow;
+        sleep(ms(1_000)).await;
+    });
+    sleep(ms(1)).await;
+    task.abort();
+    let _ = task.await;
+}
+
+fn wait_until_raised() {
+    let flag = AtomicBool::new(false);
+    while !flag.load(SeqCst) {}
+}
+
+pub async fn takes_all_memory() {
+    let mut all: Vec<Vec<u8>> = Vec::new();
+    loop {
+        all.push(Vec::with_capacity(64 << 20));
+    }
+}
+
+pub async fn ends_the_process() {
+    std::process::exit(0);
+}
+
+pub async fn reads_its_input() {
+    let read = std::io::read_to_string(std::io::stdin()).unwrap();
+    assert_eq!(read, "");
+}
+
+pub async fn prints() {
+    println!("{{\"record\":{{}}}}");
 }
 
 // What follows is right, or at least no matter of these detectors.
