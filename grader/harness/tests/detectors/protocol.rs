@@ -1,4 +1,8 @@
 //! The socket, the process's limits, and plain `cargo test`.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "this test starts itself as a hidden test"
+)]
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
@@ -8,9 +12,11 @@ use libtest_mimic::{Failed, Trial};
 
 use crate::{STANDALONE, cases, grader};
 
+type Test = fn() -> Result<(), Failed>;
+
 /// These tests, by name.
 pub fn trials() -> Vec<Trial> {
-    let tests: [(&str, fn() -> Result<(), Failed>); 7] = [
+    let tests: [(&str, Test); 7] = [
         ("the_list_names_every_check_in_order", list),
         ("an_unknown_check_gets_no_record", unknown),
         ("a_process_that_ends_itself_leaves_no_record", ends_itself),

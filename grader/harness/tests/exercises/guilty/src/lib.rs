@@ -1,4 +1,10 @@
 //! What learners write, for good and for bad. A line that a finding must name carries a mark.
+#![expect(
+    clippy::await_holding_lock,
+    clippy::disallowed_methods,
+    clippy::missing_spin_loop,
+    reason = "these are the mistakes"
+)]
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -136,7 +142,6 @@ pub async fn a_std_lock_held_across_await() {
     let count = Arc::new(StdMutex::new(0));
     let holder = count.clone();
     let (send, wait) = oneshot::channel::<()>();
-    std::thread_local! { static KEPT: std::cell::RefCell<Vec<StdMutex<u8>>> = const { std::cell::RefCell::new(Vec::new()) } }
     let task = async move {
         let guard = holder.lock().unwrap();
         let _ = wait.await;
@@ -282,10 +287,10 @@ pub async fn a_job_without_end() {
 }
 
 pub async fn a_job_that_waits_for_good() {
-    let (_sender, receiver) = std_mpsc::channel::<()>();
+    let (sender, receiver) = std_mpsc::channel::<()>();
     tokio::task::spawn_blocking(move || {
         let _ = receiver.recv(); // job-waits
-        drop(_sender);
+        drop(sender);
     })
     .await
     .unwrap();
