@@ -3,9 +3,13 @@
 use super::{
     date::{minutes_between, spent},
     duration::count,
-    style::Style,
+    style::{INDENT, Style},
+    text::{pad_right, width},
 };
 use crate::model::{exercise::Exercise, marker::Marker, progress::Entry, verdict::Verdict};
+
+/// Columns of the labels and the space after them.
+const LABEL: usize = 15;
 
 /// Every check passed.
 pub fn page(
@@ -18,7 +22,7 @@ pub fn page(
     let head = format!("{}: {}", name, took(verdict, entry));
     let marker = style.marker(Marker::Completed);
     let mut page = String::new();
-    let indent = super::text::width(marker) + 1;
+    let indent = width(marker) + 1;
     for (number, line) in style
         .wrap(&style.text(&head), style.page(), indent)
         .iter()
@@ -64,14 +68,36 @@ fn took(verdict: &Verdict, entry: Option<&Entry>) -> String {
 }
 
 fn afterwards(exercise: &Exercise, style: &Style) -> String {
+    let about = &exercise.about;
+    let room = style.page() - INDENT - LABEL;
     let solution = format!("solutions/{}/src/lib.rs", exercise.slug);
-    let shown = style.fit(&solution, style.field_width());
-    let mut block = style.field_line("compare", &style.link(&solution, 1, &style.accent(&shown)));
-    let learned = exercise.about.learned.join(", ");
-    block.push_str(&style.field("learned", &style.text(&learned)));
-    block.push_str(&style.field("ask", &style.text(&exercise.about.ask)));
-    let read = format!("kata read {}", exercise.day);
-    block + &style.field_line("read", &style.accent(&read))
+    let read = style.accent(&format!("kata read {}", exercise.day));
+    let mut ask = style.wrap(&style.text(&about.ask), style.prose() - INDENT - LABEL, 0);
+    match ask.last_mut() {
+        Some(last) if width(last) + 2 + width(&read) <= room => *last += &format!("  {read}"),
+        _ => ask.push(read),
+    }
+    let learned = about.learned.join(", ");
+    let learned = style.wrap(&style.text(&learned), style.prose() - INDENT - LABEL, 0);
+    let mut block = if width(&solution) <= room {
+        let solution = style.link(&solution, 1, &style.accent(&solution));
+        labelled("Compare with", &[solution], style)
+    } else {
+        style.file_field("Compare with", &solution)
+    };
+    block.push_str(&labelled("You learned", &learned, style));
+    block + &labelled("Ask yourself", &ask, style)
+}
+
+fn labelled(label: &str, lines: &[String], style: &Style) -> String {
+    let label = style.dim(&pad_right(label, LABEL));
+    let below = " ".repeat(LABEL);
+    let labels = std::iter::once(&label).chain(std::iter::repeat(&below));
+    lines
+        .iter()
+        .zip(labels)
+        .map(|(line, label)| format!("{}{label}{line}\n", " ".repeat(INDENT)))
+        .collect()
 }
 
 /// What comes next, below the page or in place of the key line.

@@ -14,7 +14,9 @@ use crate::model::{
 /// The chart's rows on a page that has other things to say as well.
 const CHART_ROWS: usize = 10;
 /// Lines of a value; a longer one is cut.
-const VALUE_LINES: usize = 12;
+const VALUE_LINES: usize = 8;
+/// Characters of a value that are looked at.
+const VALUE_CHARS: usize = 4_000;
 /// Lines of what the code printed.
 const OUTPUT_LINES: usize = 8;
 
@@ -85,15 +87,16 @@ fn values(check: &CheckVerdict, failure: &Failure, style: &Style) -> String {
 
 /// A value in at most so many lines.
 fn value(text: &str, style: &Style) -> String {
-    let text = style.learner(text);
-    let lines: Vec<&str> = text.trim_end().lines().collect();
-    if lines.len() <= VALUE_LINES {
-        return lines.join("\n");
+    // A debug form of megabytes need not be wrapped to its end.
+    let most = text.char_indices().nth(VALUE_CHARS);
+    let head = most.map_or(text, |(end, _)| &text[..end]);
+    let text = style.learner(head.trim_end());
+    let mut lines = style.wrap(&text, style.field_prose(), 0);
+    if lines.len() > VALUE_LINES || most.is_some() {
+        lines.truncate(VALUE_LINES - 1);
+        lines.push(style.sign("…", "...").to_owned());
     }
-    let more = lines.len() - VALUE_LINES + 1;
-    let ellipsis = style.sign("…", "...");
-    let head = lines[..VALUE_LINES - 1].join("\n");
-    format!("{head}\n{ellipsis} {more} lines more")
+    lines.join("\n")
 }
 
 fn chart(check: &CheckVerdict, failure: &Failure, style: &Style) -> String {

@@ -117,7 +117,17 @@ pub fn status(timing: &Timing, style: &Style) -> String {
         ));
         parts.push(format!("virtual {}", words(timing.virtual_ms)));
     }
-    let lines = flow(&parts, style.dot(), style);
+    // The whole line is dim, so its parts need no paint.
+    let bare = Style {
+        colour: false,
+        ..style.clone()
+    };
+    let mut lines = flow(&parts, style.dot(), &bare);
+    if let Some(saved) = timing.saved.as_ref().filter(|_| lines.lines().count() > 1) {
+        // Without its first word the line often fits in one.
+        parts[0].clone_from(saved);
+        lines = flow(&parts, style.dot(), &bare);
+    }
     lines
         .lines()
         .map(|line| format!("{}\n", style.dim(line)))

@@ -30,7 +30,7 @@ pub fn page(exercises: &[Exercise], progress: &Progress, style: &Style) -> Strin
         let room = style.page().saturating_sub(fixed);
         let tail = [format!("{points} {minutes}"), points, String::new()]
             .into_iter()
-            .find(|tail| tail.len() + longest.min(20) < room)
+            .find(|tail| width(tail) + longest.min(20) < room)
             .unwrap_or_default();
         let columns = longest.min(room.saturating_sub(width(&tail) + 1));
         let title = style.fit(&style.text(&exercise.about.title), columns);

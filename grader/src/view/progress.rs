@@ -14,8 +14,8 @@ use crate::model::{
 /// Below these widths the minutes and then the number of checks are left out.
 const MINUTES_FROM: usize = 72;
 const CHECKS_FROM: usize = 56;
-/// Columns of the last column at its longest: `Need Help: kata hint 9`.
-const STATE: usize = 22;
+/// Columns that a date takes: `21 Nov`.
+const DATE: usize = 6;
 
 /// The whole page.
 pub fn table(exercises: &[Exercise], progress: &Progress, style: &Style) -> String {
@@ -80,19 +80,23 @@ fn weeks(exercises: &[Exercise], progress: &Progress, style: &Style) -> String {
     let mut weeks = String::new();
     for week in exercises.chunk_by(|a, b| a.about.week == b.about.week) {
         let number = week[0].about.week;
-        let name = pad_right(&format!("Week {number} {}", level(number)), 20);
         let markers: Vec<&str> = week
             .iter()
             .map(|exercise| style.marker(marker(progress, exercise)))
             .collect();
-        let done = completed(week, progress);
-        let count = format!("{done}/{}", week.len());
-        let gap = if style.page() < 60 { " " } else { "   " };
-        weeks.push_str(&format!(
-            "{name}{gap}{}{gap}{}\n",
-            markers.join(" "),
-            style.dim(&count)
-        ));
+        let markers = markers.join(" ");
+        let count = format!("{}/{}", completed(week, progress), week.len());
+        let full = pad_right(&format!("Week {number} {}", level(number)), 20);
+        let fits = |name: &str, gap: &str| {
+            width(name) + width(&markers) + width(&count) + 2 * gap.len() <= style.page()
+        };
+        let (name, gap) = match () {
+            () if fits(&full, "   ") => (full, "   "),
+            () if fits(&full, " ") => (full, " "),
+            () => (format!("Week {number}"), " "),
+        };
+        let count = style.dim(&count);
+        weeks.push_str(&format!("{name}{gap}{markers}{gap}{count}\n"));
     }
     weeks
 }
@@ -126,7 +130,7 @@ fn days(exercises: &[Exercise], progress: &Progress, style: &Style) -> String {
         let day = format!("{:02}", exercise.day);
         let title = style.fit(&style.text(&exercise.about.title), columns.title);
         let numbers = [points, exercise.about.minutes.to_string(), checks];
-        let state = style.fit(&state(exercise, entry), columns.state);
+        let state = state(exercise, entry, columns.state);
         let line = columns.line(style.marker(entry.marker), &day, &title, numbers, &state);
         let line = line.trim_end();
         let line = match entry.marker {
@@ -139,17 +143,25 @@ fn days(exercises: &[Exercise], progress: &Progress, style: &Style) -> String {
     days
 }
 
-/// The marker's word, and when it was done or what helps.
-fn state(exercise: &Exercise, entry: &Entry) -> String {
+/// The marker's word, and when it was done or what helps, as far as there is room.
+fn state(exercise: &Exercise, entry: &Entry, columns: usize) -> String {
     let word = entry.marker.word();
-    match entry.marker {
+    let (full, short) = match entry.marker {
         Marker::Completed => {
             let date = entry.completed.as_deref().and_then(day_and_month);
-            format!("{word} {}", date.unwrap_or_default())
+            let date = date.unwrap_or_default();
+            (format!("{word} {date}"), date)
         }
-        Marker::NeedHelp => format!("{word}: kata hint {}", exercise.day),
-        Marker::NotStarted | Marker::InProgress => word.to_owned(),
-    }
+        Marker::NeedHelp => {
+            let hint = format!("kata hint {}", exercise.day);
+            (format!("{word}: {hint}"), hint)
+        }
+        Marker::NotStarted | Marker::InProgress => (word.to_owned(), String::new()),
+    };
+    [full, short]
+        .into_iter()
+        .find(|state| state.len() <= columns)
+        .unwrap_or_default()
 }
 
 struct Columns {
@@ -165,14 +177,14 @@ impl Columns {
         let checks = style.page() >= CHECKS_FROM;
         // Marker, day and points with their gaps always stand.
         let numbers = 9 * usize::from(minutes) + 8 * usize::from(checks);
-        let fixed = 1 + marker + 2 + 3 + 2 + 8 + numbers;
+        let fixed = 1 + marker + 2 + 3 + 2 + 7 + numbers + 2;
         let left = style.page() - fixed;
-        let title = longest_title.min(left.saturating_sub(12));
+        let title = longest_title.min(left.saturating_sub(DATE));
         Self {
             title,
             minutes,
             checks,
-            state: left.saturating_sub(title + 3).min(STATE),
+            state: left - title,
         }
     }
 
@@ -185,14 +197,14 @@ impl Columns {
         state: &str,
     ) -> String {
         let title = pad_right(title, self.title);
-        let mut line = format!(" {marker}  {day:<3}  {title}{}", pad_left(&points, 8));
+        let mut line = format!(" {marker}  {day:>3}  {title}{}", pad_left(&points, 7));
         if self.minutes {
             line.push_str(&pad_left(&minutes, 9));
         }
         if self.checks {
             line.push_str(&pad_left(&checks, 8));
         }
-        format!("{line}   {state}")
+        format!("{line}  {state}")
     }
 }
 

@@ -22,6 +22,9 @@ pub enum Line<'a> {
     Folded(String),
 }
 
+/// So many rows that look alike are shown.
+const ALIKE: usize = 4;
+
 /// One row per lane, in the order of their first start; one per span where a lane's spans overlap.
 pub fn rows(spans: &[Span]) -> Vec<Row<'_>> {
     let mut lanes: std::collections::HashMap<&str, usize> = std::collections::HashMap::new();
@@ -61,6 +64,17 @@ impl<'a> Row<'a> {
             .collect()
     }
 
+    /// Whether the bars and their ends are the same.
+    fn looks_like(&self, other: &Self) -> bool {
+        let shape = |row: &Self| -> Vec<(u64, Option<u64>, SpanEnd)> {
+            let spans = row.spans.iter();
+            spans
+                .map(|span| (span.start_ms, span.end_ms, span.end))
+                .collect()
+        };
+        self.spans.len() == other.spans.len() && shape(self) == shape(other)
+    }
+
     fn start(&self) -> u64 {
         self.spans.first().map_or(0, |span| span.start_ms)
     }
@@ -80,18 +94,24 @@ fn end(span: &Span) -> u64 {
 }
 
 /// At most `limit` lines: the interesting rows, the first ones, and what was left out in words.
+///
+/// Of many rows that look alike only the first few are shown, however many would fit.
 pub fn fold(rows: Vec<Row<'_>>, limit: usize) -> Vec<Line<'_>> {
     let limit = limit.max(2);
-    if rows.len() <= limit {
-        return rows.into_iter().map(Line::Shown).collect();
+    let alike: Vec<bool> = rows
+        .chunk_by(Row::looks_like)
+        .flat_map(|run| (0..run.len()).map(|index| run.len() <= ALIKE + 1 || index < ALIKE))
+        .collect();
+    if alike.iter().filter(|shown| **shown).count() + gaps(&alike) <= limit {
+        return lines(rows, &alike);
     }
-    let mut by_interest: Vec<usize> = (0..rows.len()).collect();
+    let mut by_interest: Vec<usize> = (0..rows.len()).filter(|index| alike[*index]).collect();
     by_interest.sort_by_key(|&index| {
         let before = index.checked_sub(1).map(|before| &rows[before]);
         (std::cmp::Reverse(rows[index].interest(before)), index)
     });
     let mut shown = vec![false; rows.len()];
-    let mut count = limit;
+    let mut count = limit.min(by_interest.len());
     loop {
         shown.fill(false);
         for &index in &by_interest[..count] {

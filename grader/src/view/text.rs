@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use unicode_width::UnicodeWidthChar as _;
+
 /// Terminal columns that `text` takes; escape sequences take none, an emoji two.
 pub fn width(text: &str) -> usize {
     textwrap::core::display_width(text)
@@ -24,12 +26,13 @@ pub fn truncate(text: &str, columns: usize, ellipsis: &str) -> String {
     }
     let room = columns.saturating_sub(width(ellipsis));
     let mut head = String::new();
+    let mut taken = 0;
     for character in text.chars() {
-        head.push(character);
-        if width(&head) > room {
-            head.pop();
+        taken += character.width().unwrap_or(0);
+        if taken > room {
             break;
         }
+        head.push(character);
     }
     let head = head.trim_end();
     if room == 0 {
