@@ -4,7 +4,7 @@ use super::{
     date::{minutes_between, spent},
     duration::count,
     style::{INDENT, Style},
-    text::{pad_right, width},
+    text::{self, pad_right, push_line, width},
 };
 use crate::model::{exercise::Exercise, marker::Marker, progress::Entry, verdict::Verdict};
 
@@ -34,7 +34,7 @@ pub fn page(
         } else {
             " ".repeat(indent)
         };
-        page.push_str(&format!("{before}{line}\n"));
+        push_line(&mut page, &format!("{before}{line}"));
     }
     page.push('\n');
     page.push_str(&afterwards(exercise, style));
@@ -74,7 +74,10 @@ fn afterwards(exercise: &Exercise, style: &Style) -> String {
     let read = style.accent(&format!("kata read {}", exercise.day));
     let mut ask = style.wrap(&style.text(&about.ask), style.prose() - INDENT - LABEL, 0);
     match ask.last_mut() {
-        Some(last) if width(last) + 2 + width(&read) <= room => *last += &format!("  {read}"),
+        Some(last) if width(last) + 2 + width(&read) <= room => {
+            last.push_str("  ");
+            last.push_str(&read);
+        }
         _ => ask.push(read),
     }
     let learned = about.learned.join(", ");
@@ -93,11 +96,9 @@ fn labelled(label: &str, lines: &[String], style: &Style) -> String {
     let label = style.dim(&pad_right(label, LABEL));
     let below = " ".repeat(LABEL);
     let labels = std::iter::once(&label).chain(std::iter::repeat(&below));
-    lines
-        .iter()
-        .zip(labels)
-        .map(|(line, label)| format!("{}{label}{line}\n", " ".repeat(INDENT)))
-        .collect()
+    let margin = " ".repeat(INDENT);
+    let labelled = lines.iter().zip(labels);
+    text::lines(labelled.map(|(line, label)| format!("{margin}{label}{line}")))
 }
 
 /// What comes next, below the page or in place of the key line.

@@ -4,6 +4,7 @@ use super::{
     chart::Chart,
     replay, sentence, sites,
     style::{INDENT, Style},
+    text::{self, push_line, width},
 };
 use crate::model::{
     exercise::Exercise,
@@ -55,9 +56,9 @@ fn head(check: &CheckVerdict, style: &Style) -> String {
         .split_first()
         .map_or(("", [].as_slice()), |(first, rest)| (first.as_str(), rest));
     let mut head = style.sides(&format!("{marker} {first}"), &seed);
-    let margin = " ".repeat(super::text::width(marker) + 1);
+    let margin = " ".repeat(width(marker) + 1);
     for line in rest {
-        head.push_str(&format!("{margin}{line}\n"));
+        push_line(&mut head, &format!("{margin}{line}"));
     }
     head
 }
@@ -67,7 +68,7 @@ fn said(exercise: &Exercise, check: &CheckVerdict, style: &Style) -> String {
         return String::new();
     };
     let lines = style.wrap(&style.text(&sentence), style.prose(), INDENT);
-    lines.into_iter().map(|line| line + "\n").collect()
+    text::lines(lines)
 }
 
 fn values(check: &CheckVerdict, failure: &Failure, style: &Style) -> String {
@@ -134,7 +135,7 @@ fn actions(
     if let Some(pitfall) = &failure.pitfall {
         let page = format!("docs/pitfalls.md#{pitfall}");
         let both = format!("{pitfall}  {page}");
-        let painted = if super::text::width(&both) <= style.field_width() {
+        let painted = if width(&both) <= style.field_width() {
             format!("{pitfall}  {}", style.dim(&page))
         } else {
             style.fit(pitfall, style.field_width())

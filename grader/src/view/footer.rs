@@ -3,7 +3,7 @@
 use super::{
     duration::{count, real, words},
     style::Style,
-    text::width,
+    text::{self, push_line, width},
 };
 use crate::model::verdict::{CheckStatus, Verdict};
 
@@ -128,10 +128,7 @@ pub fn status(timing: &Timing, style: &Style) -> String {
         parts[0].clone_from(saved);
         lines = flow(&parts, style.dot(), &bare);
     }
-    lines
-        .lines()
-        .map(|line| format!("{}\n", style.dim(line)))
-        .collect()
+    text::lines(lines.lines().map(|line| style.dim(line)))
 }
 
 /// `detected → compiling → testing 3 of 14`
@@ -173,14 +170,12 @@ pub(super) fn flow(parts: &[String], between: &str, style: &Style) -> String {
             line.push_str(&style.dim(between));
             line.push_str(part);
         } else {
-            lines.push_str(&line);
-            lines.push('\n');
+            push_line(&mut lines, &line);
             line.clone_from(part);
         }
     }
     if !line.is_empty() {
-        lines.push_str(&line);
-        lines.push('\n');
+        push_line(&mut lines, &line);
     }
     lines
 }

@@ -3,7 +3,7 @@
 use super::{
     date::day_and_month,
     style::Style,
-    text::{pad_left, pad_right, width},
+    text::{pad_left, pad_right, push_line, width},
 };
 use crate::model::{
     exercise::{Exercise, level},
@@ -96,7 +96,7 @@ fn weeks(exercises: &[Exercise], progress: &Progress, style: &Style) -> String {
             () => (format!("Week {number}"), " "),
         };
         let count = style.dim(&count);
-        weeks.push_str(&format!("{name}{gap}{markers}{gap}{count}\n"));
+        push_line(&mut weeks, &format!("{name}{gap}{markers}{gap}{count}"));
     }
     weeks
 }
@@ -138,7 +138,7 @@ fn days(exercises: &[Exercise], progress: &Progress, style: &Style) -> String {
             Marker::InProgress | Marker::NeedHelp => style.bold(line),
             Marker::Completed => line.to_owned(),
         };
-        days.push_str(&format!("{line}\n"));
+        push_line(&mut days, &line);
     }
     days
 }

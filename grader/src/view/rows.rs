@@ -39,31 +39,28 @@ pub fn rows(spans: &[Span]) -> Vec<Row<'_>> {
         });
         by_lane[row].spans.push(span);
     }
-    let mut rows: Vec<Row<'_>> = by_lane.into_iter().flat_map(Row::apart).collect();
+    let mut rows: Vec<Row<'_>> = by_lane.into_iter().flat_map(apart).collect();
     rows.sort_by_key(Row::start);
     rows
 }
 
-impl<'a> Row<'a> {
-    fn apart(mut self) -> Vec<Self> {
-        self.spans.sort_by_key(|span| (span.start_ms, end(span)));
-        let overlap = self
-            .spans
-            .windows(2)
-            .any(|pair| pair[1].start_ms < end(pair[0]));
-        if !overlap {
-            return vec![self];
-        }
-        let lane = self.lane;
-        self.spans
-            .into_iter()
-            .map(|span| Row {
-                lane,
-                spans: vec![span],
-            })
-            .collect()
+fn apart(mut row: Row<'_>) -> Vec<Row<'_>> {
+    row.spans.sort_by_key(|span| (span.start_ms, end(span)));
+    let overlap = row
+        .spans
+        .windows(2)
+        .any(|pair| pair[1].start_ms < end(pair[0]));
+    if !overlap {
+        return vec![row];
     }
+    let alone = |span| Row {
+        lane: row.lane,
+        spans: vec![span],
+    };
+    row.spans.into_iter().map(alone).collect()
+}
 
+impl Row<'_> {
     /// Whether the bars and their ends are the same.
     fn looks_like(&self, other: &Self) -> bool {
         let shape = |row: &Self| -> Vec<(u64, Option<u64>, SpanEnd)> {
@@ -79,12 +76,13 @@ impl<'a> Row<'a> {
         self.spans.first().map_or(0, |span| span.start_ms)
     }
 
-    /// 2: something in it did not run to its end; 1: it starts otherwise than the row before.
+    /// 3: it is the first; 2: something in it did not run to its end; 1: it starts
+    /// otherwise than the row before.
     fn interest(&self, before: Option<&Self>) -> u8 {
-        if self.spans.iter().any(|span| span.end != SpanEnd::Done) {
-            2
-        } else {
-            u8::from(before.is_none_or(|row| row.start() != self.start()))
+        match before {
+            None => 3,
+            Some(_) if self.spans.iter().any(|span| span.end != SpanEnd::Done) => 2,
+            Some(before) => u8::from(before.start() != self.start()),
         }
     }
 }
@@ -158,11 +156,24 @@ fn left_out(rows: &[Row<'_>]) -> String {
     let count = rows.len();
     let first = rows.iter().map(Row::start).min().unwrap_or(0);
     let last = rows.iter().map(Row::start).max().unwrap_or(0);
-    if first == last {
-        format!("{count} more at {}", words(first))
+    let when = if first == last {
+        format!("at {}", words(first))
     } else {
-        format!("{count} more from {} to {}", words(first), words(last))
+        format!("from {} to {}", words(first), words(last))
+    };
+    let mut left_out = format!("{count} more {when}");
+    for (end, word) in [
+        (SpanEnd::Failed, "failed"),
+        (SpanEnd::Cancelled, "cancelled"),
+        (SpanEnd::Running, "running"),
+    ] {
+        let ended = |row: &&Row<'_>| row.spans.iter().any(|span| span.end == end);
+        let rows = rows.iter().filter(ended).count();
+        if rows > 0 {
+            left_out = format!("{left_out}, {rows} {word}");
+        }
     }
+    left_out
 }
 
 #[cfg(test)]

@@ -66,17 +66,17 @@ impl Style {
 
     /// What matters.
     pub fn bold(&self, text: &str) -> String {
-        self.paint(text, |text| text.bold())
+        self.paint(text, ColoredString::bold)
     }
 
     /// What doesn't.
     pub fn dim(&self, text: &str) -> String {
-        self.paint(text, |text| text.dimmed())
+        self.paint(text, ColoredString::dimmed)
     }
 
     /// What can be used: keys, commands, places; and the bars of a chart.
     pub fn accent(&self, text: &str) -> String {
-        self.paint(text, |text| text.cyan())
+        self.paint(text, ColoredString::cyan)
     }
 
     fn paint(&self, text: &str, paint: impl Fn(ColoredString) -> ColoredString) -> String {

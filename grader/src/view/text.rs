@@ -19,6 +19,21 @@ pub fn pad_left(text: &str, columns: usize) -> String {
     format!("{}{text}", " ".repeat(columns.saturating_sub(width(text))))
 }
 
+/// Adds `line` and a line end.
+pub fn push_line(page: &mut String, line: &str) {
+    page.push_str(line);
+    page.push('\n');
+}
+
+/// Every line with its line end.
+pub fn lines<L: AsRef<str>>(lines: impl IntoIterator<Item = L>) -> String {
+    let mut page = String::new();
+    for line in lines {
+        push_line(&mut page, line.as_ref());
+    }
+    page
+}
+
 /// The longest head of unpainted `text` that fits, and `ellipsis` if anything was cut.
 pub fn truncate(text: &str, columns: usize, ellipsis: &str) -> String {
     if width(text) <= columns {

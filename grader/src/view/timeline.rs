@@ -7,7 +7,7 @@ use super::{
     duration::{count, words},
     sentence,
     style::{INDENT, Style},
-    text::{pad_left, pad_right, width},
+    text::{pad_left, pad_right, push_line, width},
 };
 use crate::model::{
     exercise::Exercise,
@@ -33,11 +33,13 @@ pub fn page(exercise: &Exercise, check: &CheckVerdict, style: &Style) -> String 
     about.extend(check.seed.map(|seed| format!("seed {seed}")));
     about.push(count(check.spans.len() as u64, "span"));
     let about = style.fit(&about.join(style.dot()), style.page() - INDENT);
+    let margin = " ".repeat(INDENT);
     let mut page = format!("{marker} {}\n", style.bold(&name));
-    page.push_str(&format!("{}{}\n\n", " ".repeat(INDENT), style.dim(&about)));
+    push_line(&mut page, &format!("{margin}{}\n", style.dim(&about)));
     if check.spans.is_empty() {
         let nothing = "Nothing took virtual time here.";
-        return page + &format!("{}{nothing}\n", " ".repeat(INDENT));
+        push_line(&mut page, &format!("{margin}{nothing}"));
+        return page;
     }
     let point = check
         .failure
@@ -71,6 +73,7 @@ fn events(spans: &[Span], style: &Style) -> String {
         .max()
         .unwrap_or(0);
     let mut list = String::new();
+    let margin = " ".repeat(INDENT);
     let mut last = None;
     for (ms, event) in &events {
         let at = if last == Some(ms) {
@@ -82,7 +85,7 @@ fn events(spans: &[Span], style: &Style) -> String {
         let room = style.page() - INDENT - column - 3;
         let at = style.dim(&pad_left(&at, column));
         let event = style.fit(event, room);
-        list.push_str(&format!("{}{at}   {event}\n", " ".repeat(INDENT)));
+        push_line(&mut list, &format!("{margin}{at}   {event}"));
     }
     if more > 0 {
         let more = format!(
@@ -90,7 +93,7 @@ fn events(spans: &[Span], style: &Style) -> String {
             style.sign("…", "..."),
             count(more as u64, "event")
         );
-        list.push_str(&format!("{}{}\n", " ".repeat(INDENT), style.dim(&more)));
+        push_line(&mut list, &format!("{margin}{}", style.dim(&more)));
     }
     list
 }
