@@ -179,3 +179,25 @@ pub(super) fn flow(parts: &[String], between: &str, style: &Style) -> String {
     }
     lines
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_lose_their_words_only_when_lines_do_not_help() {
+        let style = Style::plain(40);
+        assert_eq!(keys(&WATCH_KEYS, &style).lines().count(), 3);
+        let many = [WATCH_KEYS, WATCH_KEYS].concat();
+        assert!(keys(&many, &style).starts_with("n · h · p · t · r"));
+    }
+
+    #[test]
+    fn a_verdict_without_checks_names_none() {
+        let timing = Timing {
+            compiled_ms: 80,
+            ..Timing::default()
+        };
+        assert_eq!(status(&timing, &Style::plain(80)), "compiled 0.08 s\n");
+    }
+}

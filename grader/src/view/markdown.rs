@@ -225,6 +225,20 @@ mod tests {
     }
 
     #[test]
+    fn a_lone_pair_of_stars_is_no_markup() {
+        let text = "2 ** 3, not **two**";
+        let style = Style::plain(80);
+        assert_eq!(render(text, 0, &style), "2 ** 3, not **two**\n");
+    }
+
+    #[test]
+    fn long_code_goes_on_further_in() {
+        let text = "```\nlet permit = semaphore.acquire_owned().await?;\n```";
+        let expected = "│ let permit =\n│     semaphore.acquire_owned().await?;\n";
+        assert_eq!(render(text, 0, &Style::plain(40)), expected);
+    }
+
+    #[test]
     fn code_with_backticks_in_colour_is_painted_word_by_word() {
         let style = Style {
             colour: true,
