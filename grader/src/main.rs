@@ -1,3 +1,7 @@
 //! The `kata` command.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    kata::commands::main()
+}

@@ -1,1 +1,399 @@
 //! From source to verdict: stage, build, run, judge.
+
+mod build;
+mod cache;
+mod cargo;
+pub mod deps;
+mod manifest;
+pub mod phase;
+mod run;
+mod rustc;
+pub mod stage;
+
+use std::{
+    path::{Path, PathBuf},
+    thread,
+    time::Duration,
+};
+
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+
+use self::{
+    build::{Built, build},
+    cache::Cache,
+    deps::{Deps, Recipe},
+    phase::Phase,
+    run::Program,
+    rustc::Shop,
+    stage::Sources,
+};
+use crate::{
+    judge::{Evidence, judge},
+    model::{
+        exercise::Exercise,
+        verdict::{CheckStatus, Verdict},
+    },
+    view::footer::Timing,
+    world::{
+        clock::Stopwatch,
+        course::Course,
+        disk,
+        lock::Lock,
+        process::{Cancel, Cancelled},
+        toolchain::{self, Toolchain},
+    },
+};
+
+/// Grades implementations of the course's exercises.
+#[derive(Debug, Clone)]
+pub struct Grader {
+    /// The course.
+    pub course: Course,
+    /// The compiler.
+    pub toolchain: Toolchain,
+    /// Columns for rustc's rendering.
+    pub width: usize,
+    /// How many checks run at a time.
+    pub parallel: usize,
+}
+
+/// What is to be graded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Implementation<'a> {
+    /// What lies in the learner's folder.
+    Learner,
+    /// The stub as the course gives it.
+    Original,
+    /// A file that stands for the whole library, and a name for its build folder.
+    File(&'a Path, &'a str),
+}
+
+/// Which part of the suite is to be run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// Checks whose name contains this; all, if `None`.
+    pub check: Option<String>,
+    /// These seeds; the suite's own, if empty.
+    pub seeds: Vec<u64>,
+    /// Find the verdict anew even if it is known.
+    pub fresh: bool,
+}
+
+impl Selection {
+    /// Whether it leaves nothing out.
+    pub fn is_whole(&self) -> bool {
+        self.check.is_none() && self.seeds.is_empty()
+    }
+}
+
+/// A verdict and how it was found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Graded {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// A digest of the learner's sources.
+    pub source: String,
+    /// Real time spent in the compiler.
+    pub compile: Duration,
+    /// Real time spent in the checks.
+    pub test: Duration,
+    /// Whether it was known already.
+    pub cached: bool,
+}
+
+impl Grader {
+    /// A grader for the course with the toolchain of its workspace.
+    pub fn new(course: Course, width: usize) -> Result<Self> {
+        let toolchain = toolchain::find(&course.workspace, &course.scratch())?;
+        let parallel = thread::available_parallelism().map_or(2, usize::from);
+        Ok(Self {
+            course,
+            toolchain,
+            width,
+            parallel,
+        })
+    }
+
+    /// Builds a day's dependencies if that was not done yet.
+    pub fn prepare(
+        &self,
+        exercise: &Exercise,
+        cancel: &Cancel,
+        on: &dyn Fn(Phase),
+    ) -> Result<Deps> {
+        Recipe::read(&self.course, exercise, &self.toolchain)?.build(&self.toolchain, cancel, on)
+    }
+
+    /// The same at low priority, for days that nobody waits for.
+    pub fn prepare_quietly(&self, exercise: &Exercise, cancel: &Cancel) -> Result<Deps> {
+        let recipe = Recipe::read(&self.course, exercise, &self.toolchain)?.quietly();
+        recipe.build(&self.toolchain, cancel, &|_| {})
+    }
+
+    /// Whether a day's dependencies are built.
+    pub fn is_prepared(&self, exercise: &Exercise) -> bool {
+        Recipe::read(&self.course, exercise, &self.toolchain)
+            .is_ok_and(|recipe| recipe.built().is_some())
+    }
+
+    /// Grades one implementation of one exercise.
+    ///
+    /// Whatever the learner did gives a verdict; an error means that the
+    /// grader, the course or the machine is at fault, or [`Cancelled`].
+    pub fn grade(
+        &self,
+        exercise: &Exercise,
+        implementation: Implementation<'_>,
+        selection: &Selection,
+        cancel: &Cancel,
+        on: &(dyn Fn(Phase) + Sync),
+    ) -> Result<Graded> {
+        let original = self.course.original(exercise);
+        let sources = match self.sources(exercise, implementation)? {
+            Ok(sources) => sources,
+            Err(reason) => return Ok(refused(exercise, reason)),
+        };
+        let source = sources.digest();
+        let recipe = Recipe::read(&self.course, exercise, &self.toolchain)?;
+        let key = self.key(exercise, &source, &recipe)?;
+        let cache = self.cache();
+        let cacheable = implementation == Implementation::Learner && selection.is_whole();
+        if cacheable
+            && !selection.fresh
+            && let Some(graded) = cache.get(&exercise.slug, &key)
+        {
+            return Ok(Graded {
+                cached: true,
+                ..graded
+            });
+        }
+        let deps = recipe.build(&self.toolchain, cancel, on)?;
+        let unchanged = source == Sources::original(&original)?.digest();
+        let work = Work {
+            grader: self,
+            exercise,
+            implementation,
+            deps: &deps,
+        };
+        let graded = work.grade(&sources, source, unchanged, selection, cancel, on)?;
+        if cacheable && graded.is_reproducible() {
+            cache.put(&exercise.slug, &key, &graded)?;
+        }
+        Ok(graded)
+    }
+
+    /// The verdict on an exercise that the learner has not touched, without a
+    /// build; `None` if it was touched.
+    pub fn untouched(&self, exercise: &Exercise) -> Result<Option<Graded>> {
+        let Ok(sources) = self.sources(exercise, Implementation::Learner)? else {
+            return Ok(None);
+        };
+        if sources != Sources::original(&self.course.original(exercise))? {
+            return Ok(None);
+        }
+        Ok(Some(Graded {
+            source: sources.digest(),
+            verdict: judge(&exercise.slug, Evidence::Untouched),
+            compile: Duration::ZERO,
+            test: Duration::ZERO,
+            cached: true,
+        }))
+    }
+
+    /// The verdict on what the learner has written, if it is known already.
+    pub fn known(&self, exercise: &Exercise) -> Result<Option<Graded>> {
+        let Ok(sources) = self.sources(exercise, Implementation::Learner)? else {
+            return Ok(None);
+        };
+        let recipe = Recipe::read(&self.course, exercise, &self.toolchain)?;
+        let key = self.key(exercise, &sources.digest(), &recipe)?;
+        Ok(self.cache().get(&exercise.slug, &key))
+    }
+
+    fn cache(&self) -> Cache {
+        Cache::new(self.course.scratch().join("verdicts"))
+    }
+
+    /// The digest of what the learner has written, or of the refusal.
+    pub fn source_digest(&self, exercise: &Exercise) -> Result<String> {
+        Ok(match self.sources(exercise, Implementation::Learner)? {
+            Ok(sources) => sources.digest(),
+            Err(reason) => disk::digest([reason.as_bytes()]),
+        })
+    }
+
+    fn sources(
+        &self,
+        exercise: &Exercise,
+        implementation: Implementation<'_>,
+    ) -> Result<Result<Sources, String>> {
+        let original = self.course.original(exercise);
+        Ok(match implementation {
+            Implementation::Learner => Sources::learner(&self.course.stub(exercise), &original)?
+                .map_err(|refusal| refusal.to_string()),
+            Implementation::Original => Ok(Sources::original(&original)?),
+            Implementation::File(file, _) => Ok(Sources::single(file, &original)?),
+        })
+    }
+
+    /// A digest of all that a verdict depends on.
+    fn key(&self, exercise: &Exercise, source: &str, recipe: &Recipe) -> Result<String> {
+        let hidden = self.course.hidden(exercise);
+        let read = |name: &str| disk::read(&hidden.join(name));
+        let parts = [
+            source.as_bytes().to_vec(),
+            recipe.fingerprint().as_bytes().to_vec(),
+            env!("CARGO_PKG_VERSION").as_bytes().to_vec(),
+            self.width.to_le_bytes().to_vec(),
+            read("tests.rs")?,
+            read("contract.rs")?,
+            read("kata.toml")?,
+        ];
+        Ok(disk::digest(parts.iter().map(Vec::as_slice)))
+    }
+}
+
+impl Graded {
+    /// What to say below a page of how long it took.
+    pub fn timing(&self, saved: Option<String>) -> Timing {
+        let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        Timing {
+            saved,
+            compiled_ms: ms(self.compile),
+            tested_ms: ms(self.test),
+            ..Timing::of(&self.verdict)
+        }
+    }
+
+    /// Whether the same source would give the same verdict again: what depends
+    /// on real time or on this machine's state would not.
+    fn is_reproducible(&self) -> bool {
+        use crate::model::verdict::Status;
+        self.verdict.status != Status::GraderError
+            && !self
+                .verdict
+                .checks
+                .iter()
+                .any(|check| check.status == CheckStatus::TimedOut)
+    }
+}
+
+fn refused(exercise: &Exercise, reason: String) -> Graded {
+    Graded {
+        source: disk::digest([reason.as_bytes()]),
+        verdict: judge(&exercise.slug, Evidence::Refused(reason)),
+        compile: Duration::ZERO,
+        test: Duration::ZERO,
+        cached: false,
+    }
+}
+
+/// One implementation of one exercise on its way.
+struct Work<'a> {
+    grader: &'a Grader,
+    exercise: &'a Exercise,
+    implementation: Implementation<'a>,
+    deps: &'a Deps,
+}
+
+impl Work<'_> {
+    fn grade(
+        &self,
+        sources: &Sources,
+        source: String,
+        unchanged: bool,
+        selection: &Selection,
+        cancel: &Cancel,
+        on: &(dyn Fn(Phase) + Sync),
+    ) -> Result<Graded> {
+        let out = self.folder();
+        // Another terminal may grade the same implementation in the same folder.
+        let _lock = Lock::take(&out.join("lock"))?;
+        cancel.check()?;
+        let hidden = self.grader.course.hidden(self.exercise);
+        let shop = Shop {
+            toolchain: &self.grader.toolchain,
+            deps: self.deps,
+            src: sources.write(&out.join("stage"))?,
+            known_as: format!("exercises/{}/src", self.exercise.slug),
+            out,
+            width: self.grader.width,
+        };
+        let start = Stopwatch::start();
+        let built = build(&shop, &hidden, cancel, on)?;
+        let compile = start.elapsed();
+        let start = Stopwatch::start();
+        let evidence = match built {
+            Built::DoesNotCompile(diagnostics) => Evidence::DoesNotCompile(diagnostics),
+            Built::ContractChanged(diagnostics) => Evidence::ContractChanged(diagnostics),
+            Built::Broken(reason) => Evidence::Broken(reason),
+            Built::Program(warnings) => {
+                self.run(&shop, warnings, unchanged, selection, cancel, on)?
+            }
+        };
+        let verdict = judge(&self.exercise.slug, evidence);
+        Ok(Graded {
+            verdict,
+            source,
+            compile,
+            test: start.elapsed(),
+            cached: false,
+        })
+    }
+
+    fn run(
+        &self,
+        shop: &Shop<'_>,
+        warnings: Vec<crate::model::verdict::Diagnostic>,
+        unchanged: bool,
+        selection: &Selection,
+        cancel: &Cancel,
+        on: &(dyn Fn(Phase) + Sync),
+    ) -> Result<Evidence> {
+        let folder = disk::temporary_folder()?;
+        let program = Program {
+            file: shop.program(),
+            libraries: vec![self.deps.folder.clone(), self.grader.toolchain.lib()],
+            folder: folder.path(),
+            deadline: Duration::from_millis(self.exercise.about.deadline_ms),
+            parallel: self.grader.parallel,
+        };
+        let expected = match program.list(cancel) {
+            Ok(expected) => expected,
+            Err(error) if error.is::<Cancelled>() => return Err(error),
+            Err(error) => return Ok(Evidence::Broken(format!("{error:#}"))),
+        };
+        let chosen: Vec<_> = expected
+            .iter()
+            .filter(|info| {
+                selection
+                    .check
+                    .as_ref()
+                    .is_none_or(|part| info.name.contains(part))
+            })
+            .cloned()
+            .collect();
+        let checks = program.run(&chosen, &selection.seeds, cancel, on)?;
+        Ok(Evidence::Ran {
+            warnings,
+            expected,
+            checks,
+            unchanged,
+        })
+    }
+
+    fn folder(&self) -> PathBuf {
+        let variant = match self.implementation {
+            Implementation::Learner => "learner",
+            Implementation::Original => "original",
+            Implementation::File(_, name) => name,
+        };
+        self.grader
+            .course
+            .scratch()
+            .join("build")
+            .join(&self.exercise.slug)
+            .join(variant)
+    }
+}

@@ -53,6 +53,39 @@ pub fn parse(text: &str) -> Vec<TaskHints> {
     tasks
 }
 
+/// The hint to show next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Next<'a> {
+    /// The task it belongs to.
+    pub task: &'a TaskHints,
+    /// Its number in the task, counted from 1.
+    pub number: usize,
+    /// How many hints count as seen afterwards, over all tasks.
+    pub seen: u32,
+}
+
+/// The next hint for the task at hand, when `seen` hints were shown so far.
+///
+/// Hints of tasks that are passed are skipped, and those of tasks to come are
+/// not given away: after the last one for this task it is shown again.
+/// `None` means that the task has no hints.
+pub fn next(tasks: &[TaskHints], task: u32, seen: u32) -> Option<Next<'_>> {
+    let position = tasks.iter().position(|own| own.number == task)?;
+    let before: usize = tasks[..position].iter().map(|own| own.hints.len()).sum();
+    let own = &tasks[position];
+    let shown = (seen as usize).saturating_sub(before);
+    let number = (shown + 1).min(own.hints.len());
+    if number == 0 {
+        return None;
+    }
+    let seen = u32::try_from(before + number).unwrap_or(u32::MAX).max(seen);
+    Some(Next {
+        task: own,
+        number,
+        seen,
+    })
+}
+
 /// `## Task 1: title`
 fn heading(line: &str) -> Option<TaskHints> {
     let rest = line.strip_prefix("## Task ")?;

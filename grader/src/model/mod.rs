@@ -1,7 +1,10 @@
 //! The nouns: exercises, verdicts, markers, progress. No I/O, no imports from above.
 
+pub mod book;
 pub mod exercise;
+pub mod head;
 pub mod hints;
 pub mod marker;
 pub mod progress;
+pub mod select;
 pub mod verdict;

@@ -157,6 +157,26 @@ impl Verdict {
 }
 
 impl CheckStatus {
+    /// Every status.
+    pub const ALL: [Self; 11] = [
+        Self::Passed,
+        Self::Failed,
+        Self::Deadlock,
+        Self::NeverEnds,
+        Self::Blocked,
+        Self::BusyLoop,
+        Self::TimedOut,
+        Self::ExitedEarly,
+        Self::Crashed,
+        Self::OutputFlood,
+        Self::NotRun,
+    ];
+
+    /// The status that `--json` spells so.
+    pub fn from_id(id: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.id() == id)
+    }
+
     /// As `--json` spells it.
     pub const fn id(self) -> &'static str {
         match self {

@@ -66,6 +66,25 @@ fn failed(exercise: &Exercise, verdict: &Verdict, entry: Option<&Entry>, style: 
     page
 }
 
+/// One of many verdicts that need no page: a marker, the day, its points.
+pub fn line(
+    exercise: &Exercise,
+    verdict: &Verdict,
+    entry: Option<&Entry>,
+    style: &Style,
+) -> String {
+    let points = match verdict.max_points {
+        0 => String::new(),
+        max => format!("{} of {max} points", verdict.points),
+    };
+    let left = format!(
+        "{} {}",
+        style.marker(marker(verdict, entry)),
+        name(exercise, style)
+    );
+    style.sides(&left, &style.dim(&points))
+}
+
 /// `day07 Concurrent Execution            week 2 · 🔄 In Progress · 5 of 14 points`
 pub fn head(exercise: &Exercise, marker: Marker, points: &str, style: &Style) -> String {
     let dot = style.dot();
@@ -100,7 +119,7 @@ fn name(exercise: &Exercise, style: &Style) -> String {
 }
 
 /// An untouched day opens with three lines: what it is about, the file, the text.
-fn opening(exercise: &Exercise, style: &Style) -> String {
+pub fn opening(exercise: &Exercise, style: &Style) -> String {
     let dot = style.dot();
     let state = format!(
         "week {}{dot}{}",

@@ -1,1 +1,121 @@
-//! course
+//! Finding the workspace and its exercises on disk.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, bail};
+
+use super::workspace::is_workspace;
+use crate::model::exercise::{About, Exercise};
+
+/// Where everything lies.
+///
+/// In a clone the learner's workspace and the course are one folder. In a
+/// workspace made by `kata init` the course lies under `target/kata`.
+#[derive(Debug, Clone)]
+pub struct Course {
+    /// The learner's folder: `exercises`, `progress.json`, `target`.
+    pub workspace: PathBuf,
+    /// The trusted folder: `grader/hidden`, `grader/harness`, `solutions`.
+    pub trusted: PathBuf,
+    /// Where compiled dependencies lie; workspaces that name the same course share them.
+    pub deps: PathBuf,
+    /// The exercises that could be read, in the order of their days.
+    pub exercises: Vec<Exercise>,
+    /// What is wrong with those that could not: `slug: reason`.
+    pub broken: Vec<String>,
+}
+
+impl Course {
+    /// Reads the course; one broken exercise does not hide the others.
+    pub fn open(workspace: PathBuf, trusted: PathBuf) -> Result<Self> {
+        let hidden = trusted.join("grader/hidden");
+        let folders = fs::read_dir(&hidden)
+            .with_context(|| format!("the exercises cannot be read: {}", hidden.display()))?;
+        let (mut exercises, mut broken) = (Vec::new(), Vec::new());
+        for folder in folders {
+            let folder = folder?;
+            if !folder.file_type()?.is_dir() {
+                continue;
+            }
+            let slug = folder.file_name().to_string_lossy().into_owned();
+            match read_exercise(&folder.path(), &slug) {
+                Ok(exercise) => exercises.push(exercise),
+                Err(error) => broken.push(format!("{slug}: {error:#}")),
+            }
+        }
+        exercises.sort_by(|one, other| (one.day, &one.slug).cmp(&(other.day, &other.slug)));
+        broken.sort();
+        let owner = if is_clone(&trusted) {
+            &trusted
+        } else {
+            &workspace
+        };
+        let deps = owner.join("target/kata/deps");
+        Ok(Self {
+            workspace,
+            trusted,
+            deps,
+            exercises,
+            broken,
+        })
+    }
+
+    /// The learner's folder for an exercise.
+    pub fn stub(&self, exercise: &Exercise) -> PathBuf {
+        self.workspace.join("exercises").join(&exercise.slug)
+    }
+
+    /// The hidden test's folder.
+    pub fn hidden(&self, exercise: &Exercise) -> PathBuf {
+        self.trusted.join("grader/hidden").join(&exercise.slug)
+    }
+
+    /// The stub as the course gives it: `lib.rs`, `given.rs`.
+    pub fn original(&self, exercise: &Exercise) -> PathBuf {
+        self.hidden(exercise).join("original")
+    }
+
+    /// The reference solution's folder.
+    pub fn solution(&self, exercise: &Exercise) -> PathBuf {
+        self.trusted.join("solutions").join(&exercise.slug)
+    }
+
+    /// The grader's own folder, made when needed and free to be deleted.
+    pub fn scratch(&self) -> PathBuf {
+        self.workspace.join("target/kata")
+    }
+}
+
+/// The nearest folder upwards from `start` that holds a course or a learner's workspace.
+pub fn find_workspace(start: &Path) -> Option<PathBuf> {
+    start
+        .ancestors()
+        .find(|folder| {
+            folder.join("exercises").is_dir() && (is_clone(folder) || is_workspace(folder))
+        })
+        .map(Path::to_path_buf)
+}
+
+/// Whether the workspace brings its own hidden tests.
+pub fn is_clone(workspace: &Path) -> bool {
+    workspace.join("grader/hidden").is_dir() && workspace.join("grader/harness").is_dir()
+}
+
+fn read_exercise(folder: &Path, slug: &str) -> Result<Exercise> {
+    let Some(day) = Exercise::day_of(slug) else {
+        bail!("a folder's name must be `dayNN_topic` in lower case");
+    };
+    let file = folder.join("kata.toml");
+    let text =
+        fs::read_to_string(&file).with_context(|| format!("cannot be read: {}", file.display()))?;
+    let about: About =
+        toml::from_str(&text).with_context(|| format!("not understood: {}", file.display()))?;
+    Ok(Exercise {
+        slug: slug.to_owned(),
+        day,
+        about,
+    })
+}

@@ -1,0 +1,113 @@
+//! `kata verify`: prove that exercises are sound.
+
+use std::thread;
+
+use anyhow::Result;
+use clap::Args;
+
+use super::{
+    context::{Context, chosen},
+    exit::{Exit, call_error},
+};
+use crate::{
+    grade::Grader,
+    model::exercise::Exercise,
+    verify::{Complaint, Effort, Event, verify},
+    world::{disk, process::Cancel},
+};
+
+/// Arguments of `kata verify`.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Exercises, by number or by any unique part of their name
+    exercises: Vec<String>,
+    /// All exercises
+    #[arg(long, conflicts_with = "exercises")]
+    all: bool,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    json: bool,
+    /// How often the solution is run; every run must give the same report
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    repeats: u32,
+    /// Take each stub as it lies in `exercises/` for the course's original, then verify
+    #[arg(long)]
+    bless: bool,
+}
+
+/// Runs the command.
+pub fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
+    let mut grader = context.grader()?;
+    // Variants are graded side by side, each on one core.
+    grader.parallel = 1;
+    let exercises: Vec<&Exercise> = if arguments.all {
+        grader.course.exercises.iter().collect()
+    } else {
+        chosen(&grader.course, &arguments.exercises)?
+    };
+    if exercises.is_empty() {
+        return Err(call_error("name an exercise, or say `--all`"));
+    }
+    if arguments.bless {
+        for exercise in &exercises {
+            bless(&grader, exercise)?;
+        }
+    }
+    let jobs = thread::available_parallelism().map_or(2, usize::from);
+    let effort = Effort {
+        repeats: arguments.repeats,
+        jobs,
+    };
+    let mut complaints = verify(&grader, &exercises, effort, &Cancel::default(), &|event| {
+        let Event::Done { what, done, total } = event;
+        eprintln!("{done:>4} of {total}  {what}");
+    })?;
+    complaints.extend(grader.course.broken.iter().map(|broken| Complaint {
+        exercise: broken.split(':').next().unwrap_or_default().to_owned(),
+        file: "grader/hidden".to_owned(),
+        line: 0,
+        what: broken.clone(),
+        mend: "mend kata.toml".to_owned(),
+    }));
+    if arguments.json {
+        println!(
+            "{}",
+            serde_json::json!({ "version": 1, "complaints": complaints })
+        );
+    } else {
+        for complaint in &complaints {
+            let line = if complaint.line == 0 {
+                String::new()
+            } else {
+                format!(":{}", complaint.line)
+            };
+            println!(
+                "{}{line}: {}\n    {}",
+                complaint.file, complaint.what, complaint.mend
+            );
+        }
+        println!(
+            "{} exercises, {} complaints",
+            exercises.len(),
+            if complaints.is_empty() {
+                "no".to_owned()
+            } else {
+                complaints.len().to_string()
+            }
+        );
+    }
+    Ok(if complaints.is_empty() {
+        Exit::Passed
+    } else {
+        Exit::NotPassed
+    })
+}
+
+fn bless(grader: &Grader, exercise: &Exercise) -> Result<()> {
+    let original = grader.course.original(exercise);
+    disk::remove_folder(&original)?;
+    for (name, bytes) in disk::tree(&grader.course.stub(exercise).join("src"))? {
+        disk::write(&original.join(name), &bytes)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,110 @@
+//! From staged sources to a test program: the library first, then the hidden test.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use super::{phase::Phase, rustc::Shop};
+use crate::{
+    judge::{
+        diagnostics::{compiled_files, diagnostics},
+        plain,
+    },
+    model::verdict::Diagnostic,
+    world::{
+        disk,
+        process::{Cancel, capture},
+    },
+};
+
+/// What compiling gave.
+#[derive(Debug)]
+pub enum Built {
+    /// A program, and the warnings about the learner's library.
+    Program(Vec<Diagnostic>),
+    /// The learner's library does not compile.
+    DoesNotCompile(Vec<Diagnostic>),
+    /// The library does not fit the contract.
+    ContractChanged(Vec<Diagnostic>),
+    /// The hidden test does not compile although the contract holds.
+    Broken(String),
+}
+
+/// Compiles the library, then the hidden test in `hidden` against it.
+///
+/// The hidden test's own errors quote hidden source: they are never shown. The
+/// contract's are shown in their stead.
+pub fn build(shop: &Shop<'_>, hidden: &Path, cancel: &Cancel, on: &dyn Fn(Phase)) -> Result<Built> {
+    on(Phase::Compiling);
+    disk::make_folder(&shop.out)?;
+    let printed = capture(&mut shop.library(), cancel)?;
+    let mut found = diagnostics(&printed.stderr);
+    if let Some(reach) = out_of_reach(shop, &found) {
+        return Ok(Built::DoesNotCompile(vec![reach]));
+    }
+    if !printed.status.success() {
+        if found.is_empty() {
+            found.push(plain(&format!(
+                "rustc failed without a message:\n{}",
+                printed.stderr
+            )));
+        }
+        return Ok(Built::DoesNotCompile(found));
+    }
+
+    on(Phase::Linking);
+    let printed = capture(&mut shop.test(&hidden.join("tests.rs")), cancel)?;
+    if printed.status.success() {
+        return Ok(Built::Program(found));
+    }
+    let contract = capture(&mut shop.contract(&hidden.join("contract.rs")), cancel)?;
+    if !contract.status.success() {
+        return Ok(Built::ContractChanged(errors(diagnostics(
+            &contract.stderr,
+        ))));
+    }
+    let messages: Vec<String> = errors(diagnostics(&printed.stderr))
+        .into_iter()
+        .map(|error| error.rendered)
+        .collect();
+    Ok(Built::Broken(format!(
+        "the hidden test does not compile although the contract holds:\n{}{}",
+        messages.concat(),
+        if messages.is_empty() {
+            printed.stderr.as_str()
+        } else {
+            ""
+        },
+    )))
+}
+
+fn errors(diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    diagnostics
+        .into_iter()
+        .filter(|diagnostic| diagnostic.error)
+        .collect()
+}
+
+/// An error if the library was made of anything but the staged sources:
+/// `include_str!` of a file outside, a `#[path]` that climbs out.
+fn out_of_reach(shop: &Shop<'_>, found: &[Diagnostic]) -> Option<Diagnostic> {
+    let text = disk::text(&shop.dep_info()).unwrap_or_default();
+    let files = compiled_files(&text);
+    let compiled = files
+        .iter()
+        .map(Path::new)
+        .find(|file| !file.starts_with(&shop.src) && !file.starts_with(&shop.known_as));
+    // On a failure there may be no list, but an error in such a file names it.
+    let quoted = found
+        .iter()
+        .filter_map(|diagnostic| Some(Path::new(&diagnostic.location.as_ref()?.file)))
+        .find(|file| !file.starts_with(&shop.known_as) && file.is_file());
+    compiled.or(quoted).map(|file| {
+        plain(&format!(
+            "{} is compiled in, but it lies outside of {}: an exercise is graded by its own \
+             sources alone",
+            file.display(),
+            shop.known_as
+        ))
+    })
+}

@@ -1,0 +1,153 @@
+//! Running the checks of a built program, several at a time, one process each.
+
+use std::{
+    collections::VecDeque,
+    env,
+    hash::{BuildHasher, RandomState},
+    path::{Path, PathBuf},
+    process::Command,
+    sync::{Mutex, PoisonError, mpsc},
+    thread,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail};
+use kata_report::{CheckInfo, GRADER_FLAG, Request};
+
+use super::phase::Phase;
+use crate::{
+    judge::check::{self, Evidence, Exit},
+    model::verdict::CheckVerdict,
+    world::process::{Cancel, CheckExit, command, run_check},
+};
+
+/// A built hidden test and how it is to be run.
+#[derive(Debug)]
+pub struct Program<'a> {
+    /// The executable.
+    pub file: PathBuf,
+    /// Where its dynamic libraries lie.
+    pub libraries: Vec<PathBuf>,
+    /// An empty folder that is its working directory.
+    pub folder: &'a Path,
+    /// Real time that one check may take.
+    pub deadline: Duration,
+    /// How many checks run at a time.
+    pub parallel: usize,
+}
+
+impl Program<'_> {
+    /// The checks that it offers. No code of the learner's runs for that.
+    pub fn list(&self, cancel: &Cancel) -> Result<Vec<CheckInfo>> {
+        let nonce = nonce();
+        let request = line(&Request::List {
+            nonce: nonce.clone(),
+        })?;
+        let run = run_check(&mut self.command(), &request, self.deadline, cancel)?;
+        match check::listing(&run.report, &nonce) {
+            Some(checks) => Ok(checks),
+            None => bail!(
+                "the hidden test lists no checks ({:?}):\n{}",
+                run.exit,
+                run.output
+            ),
+        }
+    }
+
+    /// Runs these checks; the verdicts come in the order in which they end.
+    pub fn run(
+        &self,
+        checks: &[CheckInfo],
+        seeds: &[u64],
+        cancel: &Cancel,
+        on: &(dyn Fn(Phase) + Sync),
+    ) -> Result<Vec<CheckVerdict>> {
+        let queue: Mutex<VecDeque<&CheckInfo>> = Mutex::new(checks.iter().collect());
+        let (sender, ended) = mpsc::channel();
+        let total = checks.len();
+        on(Phase::Testing { done: 0, total });
+        thread::scope(|scope| {
+            for _ in 0..self.parallel.clamp(1, total.max(1)) {
+                let (queue, sender) = (&queue, sender.clone());
+                scope.spawn(move || {
+                    let next = || {
+                        queue
+                            .lock()
+                            .unwrap_or_else(PoisonError::into_inner)
+                            .pop_front()
+                    };
+                    while let Some(info) = next() {
+                        if sender.send(self.run_one(info, seeds, cancel)).is_err() {
+                            return;
+                        }
+                    }
+                });
+            }
+            drop(sender);
+            let mut verdicts = Vec::with_capacity(total);
+            for verdict in ended {
+                verdicts.push(verdict?);
+                on(Phase::Testing {
+                    done: verdicts.len(),
+                    total,
+                });
+            }
+            Ok(verdicts)
+        })
+    }
+
+    fn run_one(&self, info: &CheckInfo, seeds: &[u64], cancel: &Cancel) -> Result<CheckVerdict> {
+        let nonce = nonce();
+        let request = line(&Request::Run {
+            nonce: nonce.clone(),
+            check: info.name.clone(),
+            seeds: seeds.to_vec(),
+        })?;
+        let run = run_check(&mut self.command(), &request, self.deadline, cancel)?;
+        let exit = match run.exit {
+            CheckExit::Code(code) => Exit::Code(code),
+            CheckExit::Signal(signal) => Exit::Signal(signal),
+            CheckExit::Deadline => {
+                Exit::Deadline(u64::try_from(self.deadline.as_millis()).unwrap_or(u64::MAX))
+            }
+            CheckExit::Flood => Exit::Flood,
+        };
+        Ok(check::judge(Evidence {
+            info,
+            nonce: &nonce,
+            exit,
+            report: &run.report,
+            output: &run.output,
+        }))
+    }
+
+    /// The environment holds what a process needs to start, and nothing of the user's.
+    fn command(&self) -> Command {
+        let mut program = command(&self.file);
+        let libraries = env::join_paths(&self.libraries).unwrap_or_default();
+        program
+            .arg(GRADER_FLAG)
+            .env_clear()
+            .env(LIBRARY_PATH, libraries)
+            .env("TMPDIR", self.folder)
+            .current_dir(self.folder);
+        program
+    }
+}
+
+#[cfg(target_os = "macos")]
+const LIBRARY_PATH: &str = "DYLD_LIBRARY_PATH";
+#[cfg(not(target_os = "macos"))]
+const LIBRARY_PATH: &str = "LD_LIBRARY_PATH";
+
+fn line(request: &Request) -> Result<String> {
+    let mut line = serde_json::to_string(request).context("a request could not be written")?;
+    line.push('\n');
+    Ok(line)
+}
+
+/// A number that the learner's code cannot foresee: std's hasher keys are random.
+fn nonce() -> String {
+    let half = || RandomState::new().hash_one(0_u8);
+    format!("{:016x}{:016x}", half(), half())
+}

@@ -1,0 +1,149 @@
+//! The command lines of rustc: the learner's library, the hidden test, the contract.
+
+use std::{
+    collections::BTreeMap,
+    env,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use super::deps::Deps;
+use crate::world::{process::command, toolchain::Toolchain};
+
+/// Where one implementation of one exercise is compiled.
+#[derive(Debug)]
+pub struct Shop<'a> {
+    /// The compiler.
+    pub toolchain: &'a Toolchain,
+    /// The compiled dependencies.
+    pub deps: &'a Deps,
+    /// The staged sources.
+    pub src: PathBuf,
+    /// The folder by which the learner knows them: `exercises/<slug>/src`.
+    pub known_as: String,
+    /// Where the results go.
+    pub out: PathBuf,
+    /// Columns of the terminal, for rustc's rendering.
+    pub width: usize,
+}
+
+impl Shop<'_> {
+    /// The learner's library. Unsafe code is forbidden: with it a test process
+    /// could not trust its own memory.
+    pub fn library(&self) -> Command {
+        let mut rustc = self.rustc("exercise", &self.src.join("lib.rs"));
+        rustc
+            .args(["--crate-type", "lib", "--emit", "dep-info,metadata,link"])
+            .args(["-F", "unsafe_code", "-C", "debuginfo=line-tables-only"])
+            .arg(incremental(&self.out, "library"))
+            .arg(format!(
+                "--remap-path-prefix={}={}",
+                self.src.display(),
+                self.known_as
+            ));
+        externs(&mut rustc, &self.deps.learner);
+        rustc
+    }
+
+    /// The hidden test, against the library.
+    pub fn test(&self, tests: &Path) -> Command {
+        let mut rustc = self.rustc("hidden", tests);
+        rustc
+            .args([
+                "--crate-type",
+                "bin",
+                "--emit",
+                "link",
+                "--cap-lints",
+                "allow",
+            ])
+            .args(["-C", "prefer-dynamic", "-C", "debuginfo=0"])
+            .arg(incremental(&self.out, "test"));
+        self.link_library(&mut rustc, "libexercise.rlib");
+        rustc
+    }
+
+    /// The public shapes alone, against the library; nothing is generated.
+    pub fn contract(&self, contract: &Path) -> Command {
+        let mut rustc = self.rustc("contract", contract);
+        rustc
+            .args([
+                "--crate-type",
+                "lib",
+                "--emit",
+                "metadata",
+                "--cap-lints",
+                "allow",
+            ])
+            .arg(format!(
+                "--remap-path-prefix={}=contract",
+                contract.parent().unwrap_or(contract).display()
+            ));
+        self.link_library(&mut rustc, "libexercise.rmeta");
+        rustc
+    }
+
+    /// The program that [`Shop::test`] makes.
+    pub fn program(&self) -> PathBuf {
+        self.out.join("hidden")
+    }
+
+    /// The list of files that the library was made of.
+    pub fn dep_info(&self) -> PathBuf {
+        self.out.join("exercise.d")
+    }
+
+    fn link_library(&self, rustc: &mut Command, file: &str) {
+        rustc
+            .arg("--extern")
+            .arg(pair("exercise", &self.out.join(file)));
+        externs(rustc, &self.deps.hidden);
+    }
+
+    /// What all of them share. The environment is empty but for what a linker
+    /// needs: `env!` and `option_env!` find nothing.
+    fn rustc(&self, name: &str, source: &Path) -> Command {
+        let mut rustc = command(self.toolchain.rustc());
+        rustc.env_clear();
+        for name in ["PATH", "HOME", "TMPDIR", "LANG"] {
+            if let Some(value) = env::var_os(name) {
+                rustc.env(name, value);
+            }
+        }
+        rustc
+            .args(["--edition", "2024", "--crate-name", name])
+            .args([
+                "--error-format",
+                "json",
+                "--json",
+                "diagnostic-rendered-ansi",
+            ])
+            .arg(format!("--diagnostic-width={}", self.width))
+            .args(["-C", "embed-bitcode=no"])
+            .arg("--out-dir")
+            .arg(&self.out)
+            .arg("-L")
+            .arg(format!("dependency={}", self.deps.folder.display()))
+            .arg(source);
+        rustc
+    }
+}
+
+fn incremental(out: &Path, name: &str) -> String {
+    format!(
+        "-Cincremental={}",
+        out.join("incremental").join(name).display()
+    )
+}
+
+fn externs(rustc: &mut Command, externs: &BTreeMap<String, PathBuf>) {
+    for (name, file) in externs {
+        rustc
+            .arg("--extern")
+            .arg(pair(&name.replace('-', "_"), file));
+    }
+}
+
+fn pair(name: &str, file: &Path) -> String {
+    format!("{name}={}", file.display())
+}
