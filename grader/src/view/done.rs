@@ -1,12 +1,16 @@
 //! The page of a passed day: what it took, what was learned, what to ask oneself.
 
 use super::{
-    date::{minutes_between, spent},
-    duration::count,
+    duration::{count, spent},
     style::{INDENT, Style},
     text::{self, pad_right, push_line, width},
 };
-use crate::model::{exercise::Exercise, marker::Marker, progress::Entry, verdict::Verdict};
+use crate::model::{
+    exercise::Exercise,
+    marker::Marker,
+    progress::{Entry, time::minutes_between},
+    verdict::Verdict,
+};
 
 /// Columns of the labels and the space after them.
 const LABEL: usize = 15;
@@ -57,8 +61,10 @@ fn took(verdict: &Verdict, entry: Option<&Entry>) -> String {
             .first
             .as_ref()
             .zip(last)
-            .and_then(|(first, last)| minutes_between(first, last));
-        parts.extend(minutes.map(spent));
+            .map_or(0, |(first, last)| minutes_between(first, last));
+        if minutes > 0 {
+            parts.push(spent(minutes));
+        }
         parts.push(match entry.hints {
             0 => "no hints".to_owned(),
             hints => count(hints.into(), "hint"),

@@ -4,7 +4,7 @@ mod verdicts;
 
 pub use verdicts::*;
 
-use super::style::Style;
+use super::{footer::Key, style::Style};
 use crate::model::{
     exercise::{About, Exercise},
     hints::TaskHints,
@@ -121,6 +121,22 @@ pub fn hints() -> TaskHints {
             "See [tokio's Semaphore](https://docs.rs/tokio).".to_owned(),
         ],
     }
+}
+
+/// The keys of a watched page.
+pub const KEYS: [Key; 8] = [
+    key('n', "next"),
+    key('h', "hint"),
+    key('p', "pitfall"),
+    key('t', "time line"),
+    key('r', "run"),
+    key('l', "list"),
+    key('s', "stuck"),
+    key('q', "quit"),
+];
+
+const fn key(key: char, word: &'static str) -> Key {
+    Key { key, word }
 }
 
 /// Every style that a view is drawn in, by name.

@@ -8,7 +8,7 @@ use super::{
 use crate::model::verdict::{CheckStatus, Verdict};
 
 /// Above so many lines of keys, their words are dropped.
-const KEY_LINES: usize = 3;
+const KEY_LINES: usize = 4;
 
 /// A key and what it does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,22 +17,6 @@ pub struct Key {
     pub key: char,
     /// `next`
     pub word: &'static str,
-}
-
-/// The keys of `kata watch`, in their order.
-pub const WATCH_KEYS: [Key; 8] = [
-    key('n', "next"),
-    key('h', "hint"),
-    key('p', "pitfall"),
-    key('t', "time line"),
-    key('r', "run"),
-    key('l', "list"),
-    key('s', "stuck"),
-    key('q', "quit"),
-];
-
-const fn key(key: char, word: &'static str) -> Key {
-    Key { key, word }
 }
 
 /// How long a verdict took.
@@ -196,12 +180,13 @@ pub(super) fn flow(parts: &[String], between: &str, style: &Style) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::view::fixtures::KEYS;
 
     #[test]
     fn keys_lose_their_words_only_when_lines_do_not_help() {
         let style = Style::plain(40);
-        assert_eq!(keys(&WATCH_KEYS, &style).lines().count(), 3);
-        let many = [WATCH_KEYS, WATCH_KEYS].concat();
+        assert_eq!(keys(&KEYS, &style).lines().count(), 3);
+        let many = [KEYS, KEYS].concat();
         assert!(keys(&many, &style).starts_with("n · h · p · t · r"));
     }
 

@@ -1,14 +1,13 @@
 //! `kata progress`: the course at a glance, then a line per day.
 
 use super::{
-    date::day_and_month,
     style::Style,
     text::{pad_left, pad_right, push_line, width},
 };
 use crate::model::{
     exercise::{Exercise, level},
     marker::Marker,
-    progress::{Entry, Progress},
+    progress::{Entry, Progress, time::short_date},
 };
 
 /// Below these widths the minutes and then the number of checks are left out.
@@ -28,39 +27,25 @@ pub fn table(exercises: &[Exercise], progress: &Progress, style: &Style) -> Stri
     parts.join("\n")
 }
 
-/// The learner's marker for a day; a day never touched is not started.
-pub fn marker(progress: &Progress, exercise: &Exercise) -> Marker {
-    progress
-        .exercises
-        .get(&exercise.slug)
-        .map_or(Marker::NotStarted, |entry| entry.marker)
-}
-
-/// The day to go on with: one in progress, else one not started, else one that needs help.
-pub fn next<'e>(exercises: &'e [Exercise], progress: &Progress) -> Option<&'e Exercise> {
-    [Marker::InProgress, Marker::NotStarted, Marker::NeedHelp]
-        .into_iter()
-        .find_map(|wanted| {
-            exercises
-                .iter()
-                .find(|exercise| marker(progress, exercise) == wanted)
-        })
-}
-
-/// How many days are completed.
-pub fn completed(exercises: &[Exercise], progress: &Progress) -> usize {
+/// The slugs of the course, in its order.
+pub fn slugs(exercises: &[Exercise]) -> Vec<&str> {
     exercises
         .iter()
-        .filter(|exercise| marker(progress, exercise) == Marker::Completed)
-        .count()
+        .map(|exercise| exercise.slug.as_str())
+        .collect()
 }
 
 /// `kata · 9 of 20 days · ████░░ 45 %          next: day10`
 fn head(exercises: &[Exercise], progress: &Progress, style: &Style) -> String {
     let dot = style.dot();
-    let (done, total) = (completed(exercises, progress), exercises.len());
-    let percent = (done * 100).checked_div(total).unwrap_or(0);
-    let next = match next(exercises, progress) {
+    let slugs = slugs(exercises);
+    let totals = progress.totals(slugs.iter().copied());
+    let (done, total, percent) = (totals.completed, totals.exercises, totals.percent());
+    let resume = progress.resume(&slugs);
+    let next = exercises
+        .iter()
+        .find(|exercise| Some(exercise.slug.as_str()) == resume);
+    let next = match next {
         Some(next) => format!("next: {}", next.short()),
         None if total == 0 => String::new(),
         None => "all done".to_owned(),
@@ -82,10 +67,11 @@ fn weeks(exercises: &[Exercise], progress: &Progress, style: &Style) -> String {
         let number = week[0].about.week;
         let markers: Vec<&str> = week
             .iter()
-            .map(|exercise| style.marker(marker(progress, exercise)))
+            .map(|exercise| style.marker(progress.marker(&exercise.slug)))
             .collect();
         let markers = markers.join(" ");
-        let count = format!("{}/{}", completed(week, progress), week.len());
+        let totals = progress.totals(slugs(week));
+        let count = format!("{}/{}", totals.completed, totals.exercises);
         let full = pad_right(&format!("Week {number} {}", level(number)), 20);
         let fits = |name: &str, gap: &str| {
             width(name) + width(&markers) + width(&count) + 2 * gap.len() <= style.page()
@@ -117,7 +103,7 @@ fn days(exercises: &[Exercise], progress: &Progress, style: &Style) -> String {
     let mut days = format!("{}\n", style.dim(heading.trim_end()));
     for exercise in exercises {
         let untouched = Entry::default();
-        let entry = progress.exercises.get(&exercise.slug).unwrap_or(&untouched);
+        let entry = progress.entry(&exercise.slug).unwrap_or(&untouched);
         let points = if entry.max_points == 0 {
             style.sign("–", "-").to_owned()
         } else {
@@ -148,7 +134,7 @@ fn state(exercise: &Exercise, entry: &Entry, columns: usize) -> String {
     let word = entry.marker.word();
     let (full, short) = match entry.marker {
         Marker::Completed => {
-            let date = entry.completed.as_deref().and_then(day_and_month);
+            let date = entry.completed.as_deref().and_then(short_date);
             let date = date.unwrap_or_default();
             (format!("{word} {date}"), date)
         }

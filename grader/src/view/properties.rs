@@ -6,7 +6,7 @@ use super::{
     chart::Chart,
     done, error,
     fixtures::{self, Rng},
-    footer::{self, Phase, Timing, WATCH_KEYS},
+    footer::{self, Phase, Timing},
     hints, list, progress,
     style::Style,
     text::{strip_escapes, width},
@@ -137,9 +137,11 @@ fn pages(exercise: &Exercise, verdict: &Verdict, style: &Style) -> String {
     pages += &progress::table(&course, &fixtures::progress(), style);
     pages += &list::page(&course, &fixtures::progress(), style);
     pages += &hints::page(exercise, &fixtures::hints(), 2, style);
-    pages += &footer::keys(&WATCH_KEYS, style);
+    pages += &footer::keys(&fixtures::KEYS, style);
     pages += &footer::status(&Timing::of(verdict), style);
     pages += &footer::phases(Phase::Testing { done: 3, total: 14 }, style);
+    pages += &footer::preparing("tokio-a-crate-with-a-long-name", 31, 44, style);
+    pages += &verdict::line(exercise, verdict, None, style);
     pages + &done::next(course.last(), style)
 }
 

@@ -5,7 +5,7 @@ use kata_report::{Span, SpanEnd};
 use super::{
     chart::Chart,
     compiler, done, error, failure, fixtures,
-    footer::{self, Phase, Timing, WATCH_KEYS},
+    footer::{self, Phase, Timing},
     hints, json, list, progress,
     style::Style,
     timeline, verdict,
@@ -252,7 +252,7 @@ snapshot!(the_foot_of_a_page, |style| {
     .map(|phase| footer::phases(phase, style));
     format!(
         "{}{}{}",
-        footer::keys(&WATCH_KEYS, style),
+        footer::keys(&fixtures::KEYS, style),
         footer::status(&timing, style),
         phases.concat()
     )

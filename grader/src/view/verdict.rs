@@ -77,11 +77,9 @@ pub fn line(
         0 => String::new(),
         max => format!("{} of {max} points", verdict.points),
     };
-    let left = format!(
-        "{} {}",
-        style.marker(marker(verdict, entry)),
-        name(exercise, style)
-    );
+    let marker = style.marker(marker(verdict, entry));
+    let name = style.fit(&name(exercise, style), style.page() - width(marker) - 1);
+    let left = format!("{marker} {name}");
     style.sides(&left, &style.dim(&points))
 }
 
