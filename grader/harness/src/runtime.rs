@@ -139,27 +139,19 @@ fn hook_tasks(builder: &mut Builder, world: &Arc<World>) {
     });
     let ending = Arc::clone(world);
     builder.on_task_terminate(move |task| {
-        if let (Some(span), by_itself) = ending.tasks.ended(task.id()) {
-            let end = if by_itself {
-                SpanEnd::Done
-            } else {
-                SpanEnd::Cancelled
-            };
-            ending.spans.close(span, end, ending.now_ms());
+        if let Some(span) = ending.tasks.ended(task.id()) {
+            ending.spans.close(span, SpanEnd::Done, ending.now_ms());
         }
     });
     let polling = Arc::clone(world);
     builder.on_before_task_poll(move |task| {
         polling.pulse.beat();
-        let count = polling.idle.about_to_poll();
-        polling.tasks.polled(task.id(), count);
+        if polling.idle.about_to_poll() {
+            polling.tasks.count_poll(task.id());
+        }
         interpose::set_in_poll(true);
     });
-    let polled = Arc::clone(world);
-    builder.on_after_task_poll(move |_| {
-        interpose::set_in_poll(false);
-        polled.tasks.poll_ended();
-    });
+    builder.on_after_task_poll(|_| interpose::set_in_poll(false));
 }
 
 /// Milliseconds from the start at which the sentinel wakes: 64⁴, 64⁵ and 60·64⁵. Each is the
@@ -208,7 +200,6 @@ fn drive(world: &World, run: &mut Run, body: impl FnOnce() -> Root) -> End {
                 return Poll::Ready(End::NeverEnds(last));
             }
             while sentinel.as_mut().poll(context).is_ready() {
-                world.idle.moved_by_sentinel();
                 if step == 0 || last > at(step - 1) {
                     mark = last; // an idle after our own re-arm: somebody else's timer ran
                 }
