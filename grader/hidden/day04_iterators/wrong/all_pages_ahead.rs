@@ -1,7 +1,7 @@
 //! wrong: a task that fetches the whole book into a channel
 //! fails: while a page is read the next is on its way: failed
 //! fails: one page is asked for ahead of the reader, and no more: failed
-//! pitfall: sequential-awaits
+//! pitfall: unbounded-queue
 
 mod given;
 pub use given::*;

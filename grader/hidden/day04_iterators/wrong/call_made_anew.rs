@@ -1,12 +1,12 @@
 //! wrong: makes a new call at every poll
-//! fails: nothing is fetched before an item is asked for: deadlock
+//! fails: nothing is fetched before an item is asked for: failed
 //! fails: every item of every page comes, in order: deadlock
 //! fails: an item comes as soon as its page is there: deadlock
 //! fails: no page beyond the next one is asked for: deadlock
 //! fails: an error comes once, in its place, and then the end: deadlock
 //! fails: after its end the stream gives nothing and calls nobody: deadlock
 //! fails: a dropped next() loses no item and repeats no call: deadlock
-//! pitfall: deadlock
+//! pitfall: lost-wakeup
 
 mod given;
 pub use given::*;
