@@ -84,6 +84,12 @@ fn root_panic(world: &World, payload: &(dyn Any + Send)) -> Finding {
         } else {
             format!("panicked: {message}")
         },
+        why: if unfinished {
+            "This part of the exercise is still to be written."
+        } else {
+            "A panic ends the code where it stands: what it had still to do is not done."
+        }
+        .to_owned(),
         pitfall: (!unfinished).then(|| "panics".to_owned()),
         location: seen.and_then(|panic| panic.location.location()),
         ..blank(FindingKind::Failed, world.now_ms())

@@ -4,9 +4,9 @@ use std::any::Any;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
@@ -139,27 +139,19 @@ fn hook_tasks(builder: &mut Builder, world: &Arc<World>) {
     });
     let ending = Arc::clone(world);
     builder.on_task_terminate(move |task| {
-        if let (Some(span), by_itself) = ending.tasks.ended(task.id()) {
-            let end = if by_itself {
-                SpanEnd::Done
-            } else {
-                SpanEnd::Cancelled
-            };
-            ending.spans.close(span, end, ending.now_ms());
+        if let Some(span) = ending.tasks.ended(task.id()) {
+            ending.spans.close(span, SpanEnd::Done, ending.now_ms());
         }
     });
     let polling = Arc::clone(world);
     builder.on_before_task_poll(move |task| {
         polling.pulse.beat();
-        let count = polling.idle.about_to_poll();
-        polling.tasks.polled(task.id(), count);
+        if polling.idle.about_to_poll() {
+            polling.tasks.count_poll(task.id());
+        }
         interpose::set_in_poll(true);
     });
-    let polled = Arc::clone(world);
-    builder.on_after_task_poll(move |_| {
-        interpose::set_in_poll(false);
-        polled.tasks.poll_ended();
-    });
+    builder.on_after_task_poll(|_| interpose::set_in_poll(false));
 }
 
 /// Milliseconds from the start at which the sentinel wakes: 64⁴, 64⁵ and 60·64⁵. Each is the
@@ -180,6 +172,7 @@ fn drive(world: &World, run: &mut Run, body: impl FnOnce() -> Root) -> End {
         counted_polls,
     } = run;
     let mut body = Some(body);
+    let waker = Arc::new(RootWaker::default());
     runtime.block_on(async {
         let begin = Instant::now();
         let at = |step: usize| Duration::from_millis(STEPS[step]);
@@ -187,11 +180,17 @@ fn drive(world: &World, run: &mut Run, body: impl FnOnce() -> Root) -> End {
         let (mut step, mut mark) = (0, Duration::ZERO);
         poll_fn(|context| {
             world.idle.set_root(context.waker());
-            if world.idle.about_to_poll() {
-                *counted_polls += 1;
+            waker.pass_on_to(context.waker());
+            if waker.was_woken() {
+                if world.idle.about_to_poll() {
+                    *counted_polls += 1;
+                }
+                if let Some(end) = poll_root(world, root, &mut body, &waker) {
+                    return Poll::Ready(end);
+                }
             }
-            if let Some(end) = poll_root(world, root, &mut body, context) {
-                return Poll::Ready(end);
+            if world.has_failed() {
+                return Poll::Ready(End::Done);
             }
             if world.idle.is_busy() {
                 return Poll::Ready(End::Busy(world.now()));
@@ -201,7 +200,6 @@ fn drive(world: &World, run: &mut Run, body: impl FnOnce() -> Root) -> End {
                 return Poll::Ready(End::NeverEnds(last));
             }
             while sentinel.as_mut().poll(context).is_ready() {
-                world.idle.moved_by_sentinel();
                 if step == 0 || last > at(step - 1) {
                     mark = last; // an idle after our own re-arm: somebody else's timer ran
                 }
@@ -222,26 +220,73 @@ fn drive(world: &World, run: &mut Run, body: impl FnOnce() -> Root) -> End {
     })
 }
 
+/// The root's own waker. The sentinel and the detectors wake the runtime's waker, and a root
+/// that is polled for their sake might get on although nobody woke *it*.
+struct RootWaker {
+    woken: AtomicBool,
+    runtime: Mutex<Option<Waker>>,
+}
+
+impl Default for RootWaker {
+    fn default() -> Self {
+        // The first poll needs no wake.
+        Self {
+            woken: AtomicBool::new(true),
+            runtime: Mutex::default(),
+        }
+    }
+}
+
+impl RootWaker {
+    fn pass_on_to(&self, waker: &Waker) {
+        *self.runtime.lock().unwrap_or_else(PoisonError::into_inner) = Some(waker.clone());
+    }
+
+    fn was_woken(&self) -> bool {
+        self.woken.swap(false, SeqCst)
+    }
+}
+
+impl Wake for RootWaker {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.woken.store(true, SeqCst);
+        let waker = self
+            .runtime
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
 /// Polls the learner's code once. `None`: it waits.
 fn poll_root(
     world: &World,
     root: &mut Option<Root>,
     body: &mut Option<impl FnOnce() -> Root>,
-    context: &mut Context<'_>,
+    waker: &Arc<RootWaker>,
 ) -> Option<End> {
+    let waker = Waker::from(Arc::clone(waker));
+    let mut context = Context::from_waker(&waker);
     world.pulse.beat();
     interpose::set_in_poll(true);
     let polled = catch_unwind(AssertUnwindSafe(|| {
         if let Some(body) = body.take() {
             *root = Some(body());
         }
-        root.as_mut().map(|root| root.as_mut().poll(context))
+        root.as_mut().map(|root| root.as_mut().poll(&mut context))
     }));
     interpose::set_in_poll(false);
     match polled {
         Err(payload) if payload.is::<Stop>() => Some(End::Done),
         Err(payload) => Some(End::Panicked(payload)),
-        Ok(Some(Poll::Pending)) if !world.has_failed() => None,
+        Ok(Some(Poll::Pending)) => None,
         Ok(_) => Some(End::Done),
     }
 }

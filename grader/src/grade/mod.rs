@@ -13,10 +13,10 @@ pub mod stage;
 use std::{
     path::{Path, PathBuf},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
 use self::{
@@ -36,6 +36,7 @@ use crate::{
     },
     view::footer::Timing,
     world::{
+        clock::Stopwatch,
         course::Course,
         disk,
         lock::Lock,
@@ -239,10 +240,7 @@ impl Grader {
     /// A digest of all that a verdict depends on.
     fn key(&self, exercise: &Exercise, source: &str, recipe: &Recipe) -> Result<String> {
         let hidden = self.course.hidden(exercise);
-        let read = |name: &str| {
-            let file = hidden.join(name);
-            std::fs::read(&file).with_context(|| format!("{} cannot be read", file.display()))
-        };
+        let read = |name: &str| disk::read(&hidden.join(name));
         let parts = [
             source.as_bytes().to_vec(),
             recipe.fingerprint().as_bytes().to_vec(),
@@ -322,10 +320,10 @@ impl Work<'_> {
             out,
             width: self.grader.width,
         };
-        let start = Instant::now();
+        let start = Stopwatch::start();
         let built = build(&shop, &hidden, cancel, on)?;
         let compile = start.elapsed();
-        let start = Instant::now();
+        let start = Stopwatch::start();
         let evidence = match built {
             Built::DoesNotCompile(diagnostics) => Evidence::DoesNotCompile(diagnostics),
             Built::ContractChanged(diagnostics) => Evidence::ContractChanged(diagnostics),
@@ -353,7 +351,7 @@ impl Work<'_> {
         cancel: &Cancel,
         on: &(dyn Fn(Phase) + Sync),
     ) -> Result<Evidence> {
-        let folder = tempfile::tempdir().context("no temporary folder for the checks")?;
+        let folder = disk::temporary_folder()?;
         let program = Program {
             file: shop.program(),
             libraries: vec![self.deps.folder.clone(), self.grader.toolchain.lib()],

@@ -1,8 +1,8 @@
 //! Grading the stub, the solution, every `right/` and every `wrong/`.
 
-use std::{collections::BTreeSet, fs};
+use std::collections::BTreeSet;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use super::Complaint;
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
         head::Head,
         verdict::{CheckStatus, CheckVerdict, Status, Verdict},
     },
-    world::process::Cancel,
+    world::{disk, process::Cancel},
 };
 
 /// Everything that grading a variant of one exercise needs.
@@ -116,8 +116,7 @@ impl Bench<'_> {
     /// A known mistake fails exactly the checks that its head names, as it names them.
     pub fn wrong(&self, name: &str) -> Result<Vec<Complaint>> {
         let (file, path) = self.variant(name);
-        let source = fs::read_to_string(&path)
-            .with_context(|| format!("{} cannot be read", path.display()))?;
+        let source = disk::text(&path)?;
         let head = match Head::parse(&source) {
             Ok(head) => head,
             Err((line, what)) => {

@@ -66,6 +66,9 @@ fn a_link_is_refused_wherever_it_leads() {
     let link = exercise.path().join("src/linked.rs");
     symlink(exercise.path().join("other.rs"), &link).unwrap();
     assert!(refusal(&exercise).starts_with("src/linked.rs is a symbolic link"));
+    // As if it had taken the file's place after the folder was listed.
+    let source = read_source("src/linked.rs".into(), &link);
+    assert!(matches!(source, Err(Refusal::Link { .. })), "{source:?}");
     fs::remove_file(&link).unwrap();
     symlink(
         exercise.path().join("mods"),

@@ -92,6 +92,27 @@ fn all_exercises_deleted_and_created_again_are_watched_again() {
 }
 
 #[test]
+fn a_project_exchanged_as_a_whole_is_the_new_one() {
+    both(|mut course| {
+        fs::rename(course.root(), course.root().with_extension("old")).unwrap();
+        fill(&course.exercises().join("day02_second/src"), STUB);
+        fill(&course.src(), "// another project\n");
+        course.counts_at_last("the whole project");
+        fs::remove_dir_all(course.root().with_extension("old")).unwrap();
+    });
+}
+
+#[test]
+fn a_watcher_that_is_dropped_has_ended() {
+    both(|course| {
+        fs::write(course.lib(), "// saved\n").unwrap();
+        course.saved();
+        // That this returns means that nobody is left who could tell something.
+        assert_eq!(course.stop(), []);
+    });
+}
+
+#[test]
 fn a_course_reached_through_links_is_watched() {
     let real = exercises();
     let root = tempfile::tempdir().unwrap();

@@ -21,6 +21,8 @@ const GLANCE: libc::timespec = libc::timespec {
     tv_sec: 0,
     tv_nsec: 2_000_000,
 };
+/// After so many looks the wait is a real one, and the watchdog tells if it has no end.
+const LOOKS: u32 = 100;
 
 pub(super) fn link() {
     std::hint::black_box(syscall as *const ());
@@ -88,7 +90,7 @@ fn wait(word: &AtomicU32, operation: c_long, expected: c_long, timed: bool) -> O
     )]
     let expected = expected as u32;
     let operation = operation & c_long::from(libc::FUTEX_PRIVATE_FLAG);
-    loop {
+    for _ in 0..LOOKS {
         if word.load(SeqCst) != expected {
             set_errno(libc::EAGAIN);
             return Some(-1);
@@ -121,6 +123,7 @@ fn wait(word: &AtomicU32, operation: c_long, expected: c_long, timed: bool) -> O
             return Some(0);
         }
     }
+    None
 }
 
 fn set_errno(error: c_int) {

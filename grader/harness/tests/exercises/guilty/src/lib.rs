@@ -46,8 +46,8 @@ pub async fn a_channel_whose_sender_lives() {
             tokio::spawn(async move { sender.send(n).await })
         })
         .collect();
+    // recv-waits
     while let Some(n) = receiver.recv().await {
-        // recv-waits
         std::hint::black_box(n);
     }
     drop((sender, jobs));
@@ -193,8 +193,8 @@ pub async fn a_lock_that_a_job_holds_for_good() {
     job.await.unwrap();
 }
 
+// spins-here
 pub async fn spins() {
-    // spins-here
     let ready = AtomicBool::new(false);
     while !ready.load(SeqCst) {
         std::hint::spin_loop();
@@ -205,8 +205,8 @@ fn is_ready(flag: &AtomicBool) -> bool {
     flag.load(SeqCst)
 }
 
+// asks-here
 fn wait_until_ready(flag: &AtomicBool) {
-    // asks-here
     loop {
         if is_ready(flag) {
             break;
@@ -258,8 +258,8 @@ pub async fn a_task_that_wakes_itself() {
 }
 
 pub async fn a_job_without_end() {
+    // endless-job
     tokio::task::spawn_blocking(|| {
-        // endless-job
         let mut n = 0_u64;
         while std::hint::black_box(n) < u64::MAX {
             n += 1;
