@@ -1,6 +1,7 @@
 //! `kata`: twenty days of async Rust, graded at every save.
 
 pub mod commands;
+pub mod desk;
 pub mod grade;
 pub mod judge;
 pub mod model;

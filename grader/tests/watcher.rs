@@ -10,5 +10,7 @@ mod editors;
 mod fallback;
 #[path = "watcher/folders.rs"]
 mod folders;
+#[path = "watcher/latency.rs"]
+mod latency;
 #[path = "watcher/patterns.rs"]
 mod patterns;

@@ -1,79 +1,153 @@
-//! From a run's end to its finding: deadlock, no end, busy loop, panic.
+//! Deadlocks, missed wake-ups and endless ticking: who waits where, in the learner's code.
 
-use std::time::Duration;
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::task::Poll;
 
-use kata_report::{Finding, FindingKind};
+use kata_report::{Finding, FindingKind, Site};
 
-use crate::runtime::{End, Outcome, root_panic};
+use crate::outcome::Outcome;
+use crate::runtime::Run;
 use crate::world::{World, blank};
+use crate::{idle, sites, threads};
 
-fn ms(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+/// The run ended because every task waits and no timer is pending.
+pub(crate) fn look_into(world: &World, run: &mut Run, at_ms: u64) -> Outcome {
+    let mut outcome = begin(world, deadlock(at_ms), at_ms);
+    let alive = world.tasks.alive().len();
+    let (root_ended, sites) = look_around(world, run);
+    let on_its_own = root_ended || goes_on(world, run) || world.tasks.alive().len() < alive;
+    if let Some(finding) = ours(world, &mut outcome) {
+        if on_its_own {
+            *finding = missed_wake_up(at_ms);
+        } else if threads::foreign() > 0 {
+            finding.why =
+                "The code started an OS thread. Virtual time cannot see it: as far as the \
+                           runtime knows, nobody is left who could wake a task."
+                    .to_owned();
+        }
+        set_sites(finding, sites);
+    }
+    outcome
 }
 
-/// What a run gave. A finding that was written down first wins over how the run ended.
-pub(crate) fn judge(world: &World, end: End) -> Outcome {
-    let (ended, virtual_ms) = match end {
-        End::Done => (None, world.now_ms()),
-        End::Panicked(payload) => (Some(root_panic(world, &*payload)), world.now_ms()),
-        End::Deadlock(at) => (Some(deadlock(world, ms(at))), ms(at)),
-        End::NeverEnds(at) => (Some(never_ends(ms(at))), ms(at)),
-        End::Busy(at) => (Some(busy(world, ms(at))), ms(at)),
+/// The run ended because only periodic timers fire.
+pub(crate) fn look_into_ticking(world: &World, run: &mut Run, at_ms: u64) -> Outcome {
+    let mut outcome = begin(world, never_ends(at_ms), at_ms);
+    let (_, sites) = look_around(world, run);
+    if let Some(finding) = ours(world, &mut outcome) {
+        set_sites(finding, sites);
+    }
+    outcome
+}
+
+/// What is known before anybody is polled again for the sake of looking: if that goes wrong,
+/// the watchdog reports it.
+pub(crate) fn begin(world: &World, finding: Finding, at_ms: u64) -> Outcome {
+    let outcome = Outcome::now(world, Some(finding), at_ms);
+    world.written().outcome = Some(outcome.clone());
+    outcome
+}
+
+/// The finding to fill in, unless an earlier one won.
+pub(crate) fn ours<'outcome>(
+    world: &World,
+    outcome: &'outcome mut Outcome,
+) -> Option<&'outcome mut Finding> {
+    let first = world
+        .written()
+        .outcome
+        .as_ref()
+        .and_then(|outcome| outcome.finding.clone());
+    outcome
+        .finding
+        .as_mut()
+        .filter(|finding| finding.kind != FindingKind::Failed && Some(&**finding) == first.as_ref())
+}
+
+/// Whether the root ended while it was looked at, and the places of all.
+pub(crate) fn look_around(world: &World, run: &mut Run) -> (bool, Vec<Site>) {
+    let mut all = Vec::new();
+    let mut ended = false;
+    if let Some(root) = &mut run.root {
+        let looked = run.runtime.block_on(poll_fn(|_| {
+            Poll::Ready(catch_unwind(AssertUnwindSafe(|| sites::of_root(root))))
+        }));
+        if let Ok((poll, sites)) = looked {
+            ended = poll.is_ready();
+            all = sites;
+        }
+    }
+    if ended {
+        run.root = None;
+    }
+    let traces = sites::dump(&run.runtime);
+    all.extend(sites::of_tasks(world, &traces));
+    all.truncate(sites::MAX_SITES);
+    (ended, all)
+}
+
+/// Whether the root comes to its end now that it and every task were polled once more.
+fn goes_on(world: &World, run: &mut Run) -> bool {
+    let Some(root) = &mut run.root else {
+        return false;
     };
-    let mut written = world.written();
-    let mut finding = written.finding.take().or(ended);
-    if let Some(finding) = &mut finding {
-        finding.panics = written
-            .panics
-            .iter()
-            .filter(|panic| panic.in_task)
-            .map(ToString::to_string)
-            .collect();
+    let ended = run.runtime.block_on(async {
+        let mut settled = pin!(idle::settle(world));
+        poll_fn(|context| {
+            match catch_unwind(AssertUnwindSafe(|| root.as_mut().poll(context))) {
+                Ok(Poll::Ready(())) => return Poll::Ready(true),
+                Ok(Poll::Pending) if !world.idle.is_busy() => {}
+                _ => return Poll::Ready(false),
+            }
+            settled.as_mut().poll(context).map(|()| false)
+        })
+        .await
+    });
+    if ended {
+        run.root = None;
     }
-    Outcome {
-        finding,
-        virtual_ms,
-        spans: world.spans.report(),
-    }
+    ended
 }
 
-fn deadlock(world: &World, at_ms: u64) -> Finding {
-    let sites = world
-        .tasks
-        .alive()
-        .iter()
-        .map(|(number, task)| task.site(*number, "spawned here, still waits"))
-        .collect();
+pub(crate) fn set_sites(finding: &mut Finding, sites: Vec<Site>) {
+    finding.location = sites.iter().find_map(|site| site.location.clone());
+    finding.sites = sites;
+}
+
+fn deadlock(at_ms: u64) -> Finding {
     Finding {
         expected: "the run ends".to_owned(),
         got: format!("deadlock at {at_ms} ms: every task waits and no timer is pending"),
-        why: "Nobody is left who could wake a waiting task.".to_owned(),
+        why: "Each of them waits for something that only another one of them, or nobody, could do."
+            .to_owned(),
         pitfall: Some("deadlock".to_owned()),
-        sites,
         ..blank(FindingKind::Deadlock, at_ms)
+    }
+}
+
+fn missed_wake_up(at_ms: u64) -> Finding {
+    Finding {
+        got: format!("asleep since {at_ms} ms, although it could go on: nobody woke it"),
+        why: "Polled once more, the code went on. A future that returns `Pending` must see to it that \
+              the waker of its *latest* poll is called when it can go on."
+            .to_owned(),
+        pitfall: Some("lost-wakeup".to_owned()),
+        ..deadlock(at_ms)
     }
 }
 
 fn never_ends(at_ms: u64) -> Finding {
     Finding {
         expected: "the run ends".to_owned(),
-        got: "only periodic timers fire, without end".to_owned(),
+        got: format!(
+            "still going after {} s of virtual time, and only periodic timers fire",
+            at_ms / 1000
+        ),
         why: "A loop of timers goes on, but nothing ends the code that the check waits for."
             .to_owned(),
         pitfall: Some("never-ends".to_owned()),
         ..blank(FindingKind::NeverEnds, at_ms)
-    }
-}
-
-fn busy(world: &World, at_ms: u64) -> Finding {
-    Finding {
-        expected: "a task that has nothing to do waits to be woken".to_owned(),
-        got: format!(
-            "{} polls at {at_ms} ms while time stood still",
-            world.idle.polls().saturating_sub(1)
-        ),
-        why: "A task wakes itself, or is woken, again and again without getting on.".to_owned(),
-        pitfall: Some("busy-loop".to_owned()),
-        ..blank(FindingKind::BusyLoop, at_ms)
     }
 }

@@ -1,11 +1,10 @@
 //! What the park hook sees: idle moments, those who wait for one, and polls since the last.
 
 use std::future::{Future, poll_fn};
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
-
-use tokio::time::Instant;
+use std::time::Duration;
 
 use crate::world::World;
 
@@ -20,9 +19,28 @@ pub(crate) struct Idle {
     polls: AtomicU64,
     allowed_polls: AtomicU64,
     epoch: AtomicU64,
-    last: Mutex<Option<Instant>>,
+    by_sentinel: AtomicBool,
+    times: Mutex<Times>,
     waiters: Mutex<Vec<Waker>>,
     root: Mutex<Option<Waker>>,
+}
+
+/// Instants, as virtual time since the run began.
+#[derive(Default)]
+struct Times {
+    last: Duration,
+    /// The last idle that the code under test saw, not the sentinel alone.
+    last_own: Duration,
+}
+
+/// What an idle moment tells.
+pub(crate) enum Park {
+    /// Somebody waited for it: there is something to run after all.
+    Woken,
+    /// Time stands still since the last one, or the sentinel alone moved it.
+    Still,
+    /// Time went on since the last one.
+    After { from: Duration, to: Duration },
 }
 
 impl Default for Idle {
@@ -32,7 +50,8 @@ impl Default for Idle {
             polls: AtomicU64::new(0),
             allowed_polls: AtomicU64::new(MAX_POLLS),
             epoch: AtomicU64::new(0),
-            last: Mutex::new(None),
+            by_sentinel: AtomicBool::new(false),
+            times: Mutex::default(),
             waiters: Mutex::default(),
             root: Mutex::default(),
         }
@@ -41,51 +60,72 @@ impl Default for Idle {
 
 impl Idle {
     /// The park hook. Whoever waits for an idle moment is woken instead of letting time move.
-    pub fn about_to_park(&self) {
+    pub fn about_to_park(&self, now: Duration) -> Park {
         self.polls.store(0, SeqCst);
         let waiters = std::mem::take(&mut *lock(&self.waiters));
         if !waiters.is_empty() {
             self.epoch.fetch_add(1, SeqCst);
             waiters.into_iter().for_each(Waker::wake);
-            return;
+            return Park::Woken;
         }
-        *lock(&self.last) = Some(Instant::now());
         if self.idles.fetch_add(1, SeqCst) == MAX_IDLES {
             self.wake_root();
         }
+        let mut times = lock(&self.times);
+        times.last = now;
+        if self.by_sentinel.swap(false, SeqCst) || now == times.last_own {
+            return Park::Still;
+        }
+        let from = std::mem::replace(&mut times.last_own, now);
+        Park::After { from, to: now }
     }
 
-    /// Called before every poll of a task and of the root.
-    pub fn about_to_poll(&self) {
-        if self.polls.fetch_add(1, SeqCst) == self.allowed_polls.load(SeqCst) {
+    /// The sentinel fired: the clock moved for its sake.
+    pub fn moved_by_sentinel(&self) {
+        self.by_sentinel.store(true, SeqCst);
+    }
+
+    /// Called before every poll of a task and of the root. True: there were so many polls at
+    /// this instant that it is worth to know whose.
+    pub fn about_to_poll(&self) -> bool {
+        let (polls, allowed) = (self.polls.fetch_add(1, SeqCst), self.allowed_polls());
+        if polls == allowed {
             self.wake_root();
         }
+        polls >= allowed / 2
     }
 
     pub fn allow_polls(&self, polls: u64) {
         self.allowed_polls.store(polls, SeqCst);
     }
 
-    pub fn is_busy(&self) -> bool {
-        self.polls.load(SeqCst) > self.allowed_polls.load(SeqCst)
+    pub fn allowed_polls(&self) -> u64 {
+        self.allowed_polls.load(SeqCst)
     }
 
-    pub fn polls(&self) -> u64 {
-        self.polls.load(SeqCst)
+    pub fn is_busy(&self) -> bool {
+        self.polls.load(SeqCst) > self.allowed_polls()
     }
 
     pub fn idles(&self) -> u64 {
         self.idles.load(SeqCst)
     }
 
-    pub fn last(&self) -> Option<Instant> {
-        *lock(&self.last)
+    /// When the last idle moment was.
+    pub fn last(&self) -> Duration {
+        lock(&self.times).last
+    }
+
+    /// When the code under test was last idle.
+    pub fn last_own(&self) -> Duration {
+        lock(&self.times).last_own
     }
 
     pub fn set_root(&self, waker: &Waker) {
         *lock(&self.root) = Some(waker.clone());
     }
 
+    /// Has the root polled, whatever it waits for.
     pub fn wake_root(&self) {
         let waker = lock(&self.root).clone();
         if let Some(waker) = waker {

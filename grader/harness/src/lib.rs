@@ -1,5 +1,7 @@
 //! What a hidden test links: a virtual-time runtime, detectors and simulators.
 
+mod blocked;
+mod busy;
 mod channel;
 mod controlled;
 mod deadlock;
@@ -8,16 +10,23 @@ mod idle;
 mod interpose;
 mod lab;
 mod limits;
+mod names;
+mod outcome;
 mod panics;
 mod place;
 pub mod probe;
+mod pulse;
 mod runtime;
 mod service;
+mod sites;
 mod span;
 mod standalone;
 mod suite;
 mod sweep;
+mod symbols;
 mod task;
+mod threads;
+mod watchdog;
 mod world;
 
 pub use controlled::{Controlled, Handle};

@@ -1,6 +1,6 @@
 //! Limits that a test process sets itself before any learner's code runs.
 
-/// No core files, a bounded address space, and no life beyond the grader's.
+/// No core files, a bounded address space, no processes, and no life beyond the grader's.
 #[cfg(target_os = "linux")]
 pub(crate) fn set() {
     use rustix::process::{Resource, Rlimit, Signal, set_parent_process_death_signal, setrlimit};
@@ -14,6 +14,7 @@ pub(crate) fn set() {
     let _ = setrlimit(Resource::Core, limit(0));
     let _ = setrlimit(Resource::As, limit(ADDRESS_SPACE));
     let _ = set_parent_process_death_signal(Some(Signal::KILL));
+    crate::interpose::refuse_processes();
 }
 
 /// Elsewhere the grader's own limits must do.

@@ -4,18 +4,16 @@ use std::any::Any;
 use std::panic::{self, PanicHookInfo};
 use std::sync::Once;
 
-use kata_report::Location;
-
 use crate::place::{self, Place};
 use crate::world::World;
 
 /// A panic that was seen during a run.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Panic {
     /// What it said.
     pub message: String,
     /// The learner's line, or else the place of the `panic!` itself.
-    pub location: Option<Location>,
+    pub location: Place,
     /// Whether it happened in a spawned task, where only a `JoinHandle` can tell.
     pub in_task: bool,
 }
@@ -23,9 +21,8 @@ pub struct Panic {
 impl std::fmt::Display for Panic {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(formatter, "'{}'", self.message)?;
-        self.location
-            .as_ref()
-            .map_or(Ok(()), |location| write!(formatter, " at {location}"))
+        let location = self.location.location();
+        location.map_or(Ok(()), |location| write!(formatter, " at {location}"))
     }
 }
 
@@ -47,9 +44,15 @@ pub(crate) fn watch() {
 }
 
 fn note(world: &World, info: &PanicHookInfo<'_>) {
-    let location = Place::here()
-        .location()
-        .or_else(|| info.location().map(place::of_source));
+    let source = info.location().map(place::of_source);
+    let is_learners = source
+        .as_ref()
+        .is_some_and(|source| place::learners_file(&source.file).is_some());
+    let location = if is_learners {
+        Place::from(source)
+    } else {
+        Place::here_or(source)
+    };
     let panic = Panic {
         message: message_of(info.payload()),
         location,

@@ -1,40 +1,55 @@
 //! Places in the learner's code: which frame of a stack is the learner's, and how its file is called.
 
+use std::collections::BTreeMap;
 use std::panic::Location as Source;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use kata_report::Location;
 
+use crate::symbols;
+
 /// Stacks deeper than this are cut.
-const MAX_FRAMES: usize = 160;
+const MAX_FRAMES: usize = 200;
 
 /// A place in the learner's code; a stack is searched for it only when somebody asks.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Place(Option<Kind>);
 
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 enum Kind {
     Known(Location),
-    Stack(Arc<[usize]>),
+    /// And what to say if the learner's code is not on it.
+    Stack(Stack, Option<Location>),
 }
 
 impl Place {
     /// Where the calling code stands. Takes microseconds; the costly search is left for later.
     pub(crate) fn here() -> Self {
-        let mut stack = Vec::with_capacity(64);
-        backtrace::trace(|frame| {
-            stack.push(frame.ip() as usize);
-            stack.len() < MAX_FRAMES
-        });
-        Self(Some(Kind::Stack(stack.into())))
+        Self::here_or(None)
+    }
+
+    /// Where the calling code stands, or `otherwise` if the learner's code is not on the stack.
+    pub(crate) fn here_or(otherwise: Option<Location>) -> Self {
+        Self(Some(Kind::Stack(Stack::here(), otherwise)))
     }
 
     /// The innermost frame that is the learner's; `None` if the learner's code is not on the stack.
     pub fn location(&self) -> Option<Location> {
         match self.0.as_ref()? {
             Kind::Known(location) => Some(location.clone()),
-            Kind::Stack(stack) => innermost(stack).map(|frame| frame.location),
+            Kind::Stack(stack, otherwise) => {
+                let frames = stack.frames();
+                let learners = innermost(&frames).and_then(|index| frames[index].location.clone());
+                learners.or_else(|| otherwise.clone())
+            }
         }
+    }
+}
+
+/// Without addresses, which no two runs have in common.
+impl std::fmt::Debug for Place {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Place").finish_non_exhaustive()
     }
 }
 
@@ -50,47 +65,107 @@ impl From<Option<Location>> for Place {
     }
 }
 
-/// A frame of a stack that lies in the learner's code.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Frame {
-    pub function: String,
-    pub location: Location,
+/// One word of a stack: an instruction, and where its function begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Ip {
+    pub ip: usize,
+    pub start: usize,
 }
 
-fn innermost(stack: &[usize]) -> Option<Frame> {
-    let mut given = None;
-    for &ip in stack {
-        let mut found = None;
-        backtrace::resolve(ip as *mut _, |symbol| {
-            if found.is_some() {
-                return;
-            }
-            let (Some(file), Some(line)) = (symbol.filename(), symbol.lineno()) else {
-                return;
-            };
-            let Some(file) = file.to_str().and_then(learners_file) else {
-                return;
-            };
-            let function = symbol
-                .name()
-                .map(|name| function_name(&format!("{name:#}")))
-                .unwrap_or_default();
-            let location = Location {
+/// A stack, innermost frame first, as bare addresses.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Stack(Arc<[usize]>);
+
+impl Stack {
+    /// The calling thread's.
+    pub fn here() -> Self {
+        let mut ips = Vec::with_capacity(64);
+        backtrace::trace(|frame| {
+            ips.push(frame.ip() as usize);
+            ips.len() < MAX_FRAMES
+        });
+        Self(ips.into())
+    }
+
+    /// Its frames, innermost first, those that the compiler inlined included.
+    pub fn frames(&self) -> Vec<Frame> {
+        self.0.iter().flat_map(|&ip| frames_at(ip)).collect()
+    }
+}
+
+/// A frame of a stack with its names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Frame {
+    /// The whole path: `tokio::sync::mutex::Mutex<T>::lock::{{closure}}`.
+    pub function: String,
+    /// Where it stands, if it is in the learner's code.
+    pub location: Option<Location>,
+}
+
+impl Frame {
+    pub fn new(function: &str, file: Option<&str>, line: Option<u32>, column: Option<u32>) -> Self {
+        let location = file
+            .and_then(learners_file)
+            .zip(line)
+            .map(|(file, line)| Location {
                 file,
                 line,
-                column: symbol.colno().unwrap_or(1),
-            };
-            found = Some(Frame { function, location });
-        });
-        match found {
-            Some(frame) if frame.location.file.ends_with("/given.rs") => {
-                given = given.or(Some(frame))
-            }
-            Some(frame) => return Some(frame),
-            None => {}
+                column: column.unwrap_or(1),
+            });
+        Self {
+            function: function.to_owned(),
+            location,
         }
     }
-    given
+}
+
+/// What an address stands for, inlined functions first; searched for once.
+///
+/// Debug info is read for the program itself alone, which is where the learner's code is:
+/// that of the libraries takes ten times as long to read and names nothing of the learner's.
+pub(crate) fn frames_at(ip: usize) -> Vec<Frame> {
+    static KNOWN: Mutex<BTreeMap<usize, Vec<Frame>>> = Mutex::new(BTreeMap::new());
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    known.entry(ip).or_insert_with(|| look_up(ip)).clone()
+}
+
+fn look_up(ip: usize) -> Vec<Frame> {
+    // A return address lies behind its call, perhaps in the next function.
+    let name = symbols::name_of(ip.wrapping_sub(1)).unwrap_or_default();
+    let mut frames = Vec::new();
+    if symbols::is_in_program(ip) {
+        backtrace::resolve(ip as *mut _, |symbol| {
+            let function = symbol
+                .name()
+                .map(|name| format!("{name:#}"))
+                .unwrap_or_default();
+            let file = symbol.filename().and_then(|file| file.to_str());
+            frames.push(Frame::new(&function, file, symbol.lineno(), symbol.colno()));
+        });
+    }
+    match frames.last_mut() {
+        // Line tables name functions without their path.
+        Some(outermost) if !name.is_empty() => outermost.function = name,
+        Some(_) => {}
+        None => frames.push(Frame::new(&name, None, None, None)),
+    }
+    frames
+}
+
+/// The learner's innermost frame; one in `given.rs`, which the exercise gave, only if there is
+/// no other.
+pub(crate) fn innermost(frames: &[Frame]) -> Option<usize> {
+    let learners = |frame: &Frame| frame.location.is_some();
+    let given = |frame: &Frame| {
+        frame
+            .location
+            .as_ref()
+            .is_some_and(|location| location.file.ends_with("/given.rs"))
+    };
+    let own = frames
+        .iter()
+        .position(|frame| learners(frame) && !given(frame));
+    own.or_else(|| frames.iter().position(learners))
 }
 
 /// `…/exercises/<slug>/src/…` or `…/solutions/<slug>/src/…` as the learner knows it; `None` for any other file.
@@ -107,16 +182,4 @@ pub(crate) fn of_source(source: &Source<'_>) -> Location {
         line: source.line(),
         column: source.column(),
     }
-}
-
-/// A function's name without crate, hash and closures: `transfer` of `day01::transfer::{{closure}}`.
-pub(crate) fn function_name(symbol: &str) -> String {
-    let mut parts: Vec<&str> = symbol
-        .split("::")
-        .filter(|part| !part.starts_with('{'))
-        .collect();
-    if parts.len() > 1 {
-        parts.remove(0);
-    }
-    parts.join("::")
 }

@@ -6,30 +6,28 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::thread;
 use std::time::Duration;
 
-use kata_report::{Finding, FindingKind, Span};
+use kata_report::CheckRecord;
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::{Instant, sleep_until};
 
 use crate::idle::MAX_IDLES;
 use crate::lab::Lab;
+use crate::outcome::{self, Outcome};
 use crate::panics::Stop;
-use crate::place::Place;
-use crate::world::{World, blank, mix};
-use crate::{deadlock, interpose, panics};
+use crate::world::{World, mix};
+use crate::{channel, interpose, watchdog};
 
 /// A check's body.
-pub(crate) type Body = dyn Fn(Lab) -> Pin<Box<dyn Future<Output = ()>>> + Send + Sync;
+pub(crate) type Body = dyn Fn(Lab) -> Root + Send + Sync;
+/// What the runtime runs: a check's body at work.
+pub(crate) type Root = Pin<Box<dyn Future<Output = ()>>>;
 
-/// What one run gave.
-pub(crate) struct Outcome {
-    pub finding: Option<Finding>,
-    pub virtual_ms: u64,
-    pub spans: Vec<Span>,
-}
+/// The learner's code recurses on this stack.
+const STACK: usize = 8 << 20;
 
 /// How a run's root ended.
 pub(crate) enum End {
@@ -44,35 +42,57 @@ pub(crate) enum End {
     Busy(Duration),
 }
 
-/// Runs the body under one seed, on a thread of its own: std keeps the keys of hash maps by thread.
-pub(crate) fn run(body: &Body, seed: u64) -> Outcome {
+/// A run's runtime and root.
+pub(crate) struct Run {
+    pub runtime: Runtime,
+    /// `None`: not begun, or it ended.
+    pub root: Option<Root>,
+    /// Polls of the root that were counted because there were very many at one instant.
+    pub counted_polls: u64,
+}
+
+/// Runs the body under one seed and gives the record with this run in it. The thread is the
+/// run's own, for std keeps the keys of hash maps by thread.
+pub(crate) fn run(body: &Body, seed: u64, so_far: CheckRecord) -> CheckRecord {
     thread::scope(|scope| {
         let run = thread::Builder::new()
             .name("kata-run".to_owned())
-            .spawn_scoped(scope, || on_thread(body, seed));
-        let run = run.expect("the system gives a thread");
-        run.join().expect("a run catches its panics")
+            .stack_size(STACK);
+        let run = run.spawn_scoped(scope, || on_thread(body, seed, so_far));
+        run.expect("the system gives a thread")
+            .join()
+            .expect("a run catches its panics")
     })
 }
 
-fn on_thread(body: &Body, seed: u64) -> Outcome {
-    let world = World::new(seed);
+fn on_thread(body: &Body, seed: u64, so_far: CheckRecord) -> CheckRecord {
+    let world = World::new(seed, so_far);
     world.enter();
-    interpose::seed_thread(mix(seed, 0));
-    let runtime = build(&world);
-    world.start(runtime.handle().clone());
+    seed_thread(mix(seed, 0));
+    let mut run = Run {
+        runtime: build(&world),
+        root: None,
+        counted_polls: 0,
+    };
+    world.start(run.runtime.handle().clone());
     let lab = Lab::new(Arc::clone(&world));
+    watchdog::watch(Some(&world));
     interpose::set_on_runtime(true);
-    let mut root = None;
-    let end = drive(&world, &runtime, &mut root, || body(lab));
+    let end = drive(&world, &mut run, || body(lab));
+    let outcome = outcome::judge(&world, &mut run, end);
     interpose::set_on_runtime(false);
-    let outcome = deadlock::judge(&world, end);
+    watchdog::watch(None);
     World::leave();
     // The process is about to end: what still waits is not torn down, for a `Drop` of the
     // learner's that panics or blocks there would say nothing about the check.
-    std::mem::forget(root);
-    std::mem::forget(runtime);
-    outcome
+    std::mem::forget(run);
+    outcome.record(&world)
+}
+
+fn seed_thread(seed: u64) {
+    interpose::seed_thread(seed);
+    // This crate's own generator would take the time and the thread's number for a seed.
+    fastrand::seed(seed);
 }
 
 fn build(world: &Arc<World>) -> Runtime {
@@ -83,12 +103,15 @@ fn build(world: &Arc<World>) -> Runtime {
         .max_blocking_threads(1)
         .thread_name("kata-blocking");
     let parking = Arc::clone(world);
-    builder.on_thread_park(move || parking.idle.about_to_park());
+    builder.on_thread_park(move || parking.about_to_park());
+    let unparking = Arc::clone(world);
+    builder.on_thread_unpark(move || unparking.pulse.unpark());
     let blocking = Arc::clone(world);
     let threads = AtomicU64::new(1);
     builder.on_thread_start(move || {
         blocking.enter();
-        interpose::seed_thread(mix(blocking.seed, threads.fetch_add(1, SeqCst)));
+        blocking.pulse.set_job_thread();
+        seed_thread(mix(blocking.seed, threads.fetch_add(1, SeqCst)));
     });
     #[cfg(task_hooks)]
     hook_tasks(&mut builder, world);
@@ -106,7 +129,9 @@ fn hook_tasks(builder: &mut Builder, world: &Arc<World>) {
     let spawning = Arc::clone(world);
     builder.on_task_spawn(move |task| {
         let number = spawning.tasks.spawned(task.id(), task.spawned_at());
-        let label = format!("spawned at {}", crate::place::of_source(task.spawned_at()));
+        let place = crate::place::of_source(task.spawned_at());
+        let file = place.file.rsplit('/').next().unwrap_or_default();
+        let label = format!("spawned at {file}:{}", place.line);
         let span = spawning
             .spans
             .begin(format!("task {number}"), label, spawning.now_ms());
@@ -114,12 +139,27 @@ fn hook_tasks(builder: &mut Builder, world: &Arc<World>) {
     });
     let ending = Arc::clone(world);
     builder.on_task_terminate(move |task| {
-        if let Some(span) = ending.tasks.ended(task.id()) {
-            ending.spans.end(span, SpanEnd::Done, ending.now_ms());
+        if let (Some(span), by_itself) = ending.tasks.ended(task.id()) {
+            let end = if by_itself {
+                SpanEnd::Done
+            } else {
+                SpanEnd::Cancelled
+            };
+            ending.spans.close(span, end, ending.now_ms());
         }
     });
     let polling = Arc::clone(world);
-    builder.on_before_task_poll(move |_| polling.idle.about_to_poll());
+    builder.on_before_task_poll(move |task| {
+        polling.pulse.beat();
+        let count = polling.idle.about_to_poll();
+        polling.tasks.polled(task.id(), count);
+        interpose::set_in_poll(true);
+    });
+    let polled = Arc::clone(world);
+    builder.on_after_task_poll(move |_| {
+        interpose::set_in_poll(false);
+        polled.tasks.poll_ended();
+    });
 }
 
 /// Milliseconds from the start at which the sentinel wakes: 64⁴, 64⁵ and 60·64⁵. Each is the
@@ -129,60 +169,52 @@ const STEPS: [u64; 3] = [1 << 24, 1 << 30, 60 << 30];
 const LONG_AGO: Duration = Duration::from_millis(30 << 30);
 
 /// Polls the body until it ends, or until the sentinel proves that it never will.
-fn drive(
-    world: &Arc<World>,
-    runtime: &Runtime,
-    root: &mut Option<Pin<Box<dyn Future<Output = ()>>>>,
-    body: impl FnOnce() -> Pin<Box<dyn Future<Output = ()>>>,
-) -> End {
+///
+/// The proof: the clock of a paused runtime moves only when nothing can run, to the next
+/// timer, and not while a blocking job runs. So if the sentinel's last step is reached and
+/// nobody was idle for a year before, no other timer was pending in that year.
+fn drive(world: &World, run: &mut Run, body: impl FnOnce() -> Root) -> End {
+    let Run {
+        runtime,
+        root,
+        counted_polls,
+    } = run;
     let mut body = Some(body);
     runtime.block_on(async {
         let begin = Instant::now();
-        let at = |ms| begin + Duration::from_millis(ms);
-        let sentinel = sleep_until(at(STEPS[0]));
-        tokio::pin!(sentinel);
-        let (mut step, mut mark) = (0, begin);
+        let at = |step: usize| Duration::from_millis(STEPS[step]);
+        let mut sentinel = std::pin::pin!(sleep_until(begin + at(0)));
+        let (mut step, mut mark) = (0, Duration::ZERO);
         poll_fn(|context| {
             world.idle.set_root(context.waker());
-            world.idle.about_to_poll();
-            let polled = catch_unwind(AssertUnwindSafe(|| {
-                let root =
-                    root.get_or_insert_with(|| body.take().expect("the body is made once")());
-                root.as_mut().poll(context)
-            }));
-            match polled {
-                Err(payload) => {
-                    return Poll::Ready(if payload.is::<Stop>() {
-                        End::Done
-                    } else {
-                        End::Panicked(payload)
-                    });
-                }
-                Ok(Poll::Ready(())) => return Poll::Ready(End::Done),
-                Ok(Poll::Pending) if world.has_failed() => return Poll::Ready(End::Done),
-                Ok(Poll::Pending) => {}
+            if world.idle.about_to_poll() {
+                *counted_polls += 1;
+            }
+            if let Some(end) = poll_root(world, root, &mut body, context) {
+                return Poll::Ready(end);
             }
             if world.idle.is_busy() {
-                return Poll::Ready(End::Busy(Instant::now() - begin));
+                return Poll::Ready(End::Busy(world.now()));
             }
-            let last = world.idle.last().unwrap_or(begin);
+            let last = world.idle.last();
             if world.idle.idles() > MAX_IDLES {
-                return Poll::Ready(End::NeverEnds(last - begin));
+                return Poll::Ready(End::NeverEnds(last));
             }
             while sentinel.as_mut().poll(context).is_ready() {
-                if step == 0 || last > at(STEPS[step - 1]) {
+                world.idle.moved_by_sentinel();
+                if step == 0 || last > at(step - 1) {
                     mark = last; // an idle after our own re-arm: somebody else's timer ran
                 }
                 if step + 1 == STEPS.len() {
-                    let silent = Instant::now() - mark > LONG_AGO;
+                    let silent = world.now().saturating_sub(mark) > LONG_AGO;
                     return Poll::Ready(if silent {
-                        End::Deadlock(mark - begin)
+                        End::Deadlock(mark)
                     } else {
-                        End::NeverEnds(mark - begin)
+                        End::NeverEnds(mark)
                     });
                 }
                 step += 1;
-                sentinel.as_mut().reset(at(STEPS[step]));
+                sentinel.as_mut().reset(begin + at(step));
             }
             Poll::Pending
         })
@@ -190,44 +222,34 @@ fn drive(
     })
 }
 
-/// The interposed sleep was called on the runtime's thread.
-pub(crate) fn slept() {
-    let Some(world) = World::current() else {
-        return;
-    };
-    let location = Place::here().location();
-    world.fail(Finding {
-        expected: "the runtime's thread is never put to sleep".to_owned(),
-        got: "std::thread::sleep on the runtime's thread".to_owned(),
-        why: "While this thread sleeps, no other task and no timer can run. \
-              `tokio::time::sleep(…).await` gives the thread back meanwhile."
-            .to_owned(),
-        pitfall: Some("blocking-the-runtime".to_owned()),
-        location,
-        ..blank(FindingKind::Blocked, world.now_ms())
-    });
+/// Polls the learner's code once. `None`: it waits.
+fn poll_root(
+    world: &World,
+    root: &mut Option<Root>,
+    body: &mut Option<impl FnOnce() -> Root>,
+    context: &mut Context<'_>,
+) -> Option<End> {
+    world.pulse.beat();
+    interpose::set_in_poll(true);
+    let polled = catch_unwind(AssertUnwindSafe(|| {
+        if let Some(body) = body.take() {
+            *root = Some(body());
+        }
+        root.as_mut().map(|root| root.as_mut().poll(context))
+    }));
+    interpose::set_in_poll(false);
+    match polled {
+        Err(payload) if payload.is::<Stop>() => Some(End::Done),
+        Err(payload) => Some(End::Panicked(payload)),
+        Ok(Some(Poll::Pending)) if !world.has_failed() => None,
+        Ok(_) => Some(End::Done),
+    }
 }
 
-/// A panic of the root is a finding.
-pub(crate) fn root_panic(world: &World, payload: &(dyn Any + Send)) -> Finding {
-    let message = panics::message_of(payload);
-    let location = world
-        .written()
-        .panics
-        .iter()
-        .rev()
-        .find(|panic| panic.message == message)
-        .and_then(|panic| panic.location.clone());
-    let got = if message.starts_with("not yet implemented") {
-        message
-    } else {
-        format!("panicked: {message}")
-    };
-    Finding {
-        expected: "no panic".to_owned(),
-        got,
-        pitfall: Some("panics".to_owned()),
-        location,
-        ..blank(FindingKind::Failed, world.now_ms())
-    }
+/// Sends the record as it stands and ends the process. Comes back only where no grader
+/// listens, or another thread is about to do the same.
+pub(crate) fn end_now(world: &World) {
+    let known = world.written().outcome.clone();
+    let outcome = known.unwrap_or_else(|| Outcome::now(world, None, world.now_ms()));
+    channel::finish(outcome.record(world));
 }

@@ -9,6 +9,9 @@ use crate::world::World;
 /// More spans than this are counted, not kept.
 const MAX_SPANS: usize = 400;
 
+/// So many times that virtual time went on are drawn.
+const MAX_JUMPS: usize = 100;
+
 /// Names a span that began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SpanId(usize);
@@ -21,6 +24,9 @@ pub(crate) struct Spans(Mutex<List>);
 struct List {
     kept: Vec<Span>,
     left_out: usize,
+    jumps: Vec<Span>,
+    /// When a simulated call last ended.
+    call_ended_ms: Option<u64>,
 }
 
 impl Spans {
@@ -44,7 +50,14 @@ impl Spans {
         Some(SpanId(list.kept.len() - 1))
     }
 
+    /// A call of a simulated service ended, or whatever else a check drew.
     pub fn end(&self, span_id: SpanId, end: SpanEnd, end_ms: u64) {
+        self.list().call_ended_ms = Some(end_ms);
+        self.close(span_id, end, end_ms);
+    }
+
+    /// A span ended that does not explain why virtual time went on.
+    pub fn close(&self, span_id: SpanId, end: SpanEnd, end_ms: u64) {
         if let Some(span) = self.list().kept.get_mut(span_id.0)
             && span.end_ms.is_none()
         {
@@ -53,10 +66,26 @@ impl Spans {
         }
     }
 
-    /// All of them; the last one's label says how many were left out.
+    /// Virtual time went on. If no call ended then, somebody slept: it is drawn as such.
+    pub fn jump(&self, start_ms: u64, end_ms: u64) {
+        let mut list = self.list();
+        if list.call_ended_ms != Some(end_ms) && list.jumps.len() < MAX_JUMPS {
+            let (lane, label) = ("timer".to_owned(), "sleep".to_owned());
+            list.jumps.push(Span {
+                lane,
+                label,
+                start_ms,
+                end_ms: Some(end_ms),
+                end: SpanEnd::Done,
+            });
+        }
+    }
+
+    /// All of them, in the order of their start; the last one's label says how many were left out.
     pub fn report(&self) -> Vec<Span> {
         let list = self.list();
-        let mut spans = list.kept.clone();
+        let mut spans: Vec<Span> = list.kept.iter().chain(&list.jumps).cloned().collect();
+        spans.sort_by_key(|span| span.start_ms);
         if let Some(last) = spans.last_mut()
             && list.left_out > 0
         {

@@ -106,12 +106,7 @@ impl Suite {
             spans: Vec::new(),
         };
         for &seed in seeds {
-            let outcome = runtime::run(&*check.body, seed);
-            record.runs += 1;
-            record.virtual_ms = record.virtual_ms.saturating_add(outcome.virtual_ms);
-            record.seed = seed;
-            record.spans = outcome.spans;
-            record.finding = outcome.finding;
+            record = runtime::run(&*check.body, seed, record);
             if record.finding.is_some() {
                 break;
             }

@@ -1,5 +1,8 @@
 //! The tasks of one run: numbered in the order they were spawned, with the place of it.
 
+use std::collections::HashMap;
+use std::collections::hash_map::DefaultHasher;
+use std::hash::BuildHasherDefault;
 use std::panic::Location as Source;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -14,61 +17,86 @@ use crate::span::SpanId;
 pub(crate) struct Task {
     pub id: Id,
     pub spawned_at: &'static Source<'static>,
-    pub span: Option<SpanId>,
-    pub alive: bool,
-    pub polls: u64,
+    /// Polls that were counted because there were very many at one instant.
+    pub counted_polls: u64,
+    span: Option<SpanId>,
+    alive: bool,
 }
 
 /// Every task that was spawned, in order: the n-th has number n, counted from 1.
 #[derive(Default)]
-pub(crate) struct Tasks(Mutex<Vec<Task>>);
+pub(crate) struct Tasks(Mutex<List>);
+
+#[derive(Default)]
+struct List {
+    tasks: Vec<Task>,
+    /// Where in `tasks`. The hasher takes no random numbers: they are the code's under test.
+    indices: HashMap<Id, usize, BuildHasherDefault<DefaultHasher>>,
+    polled: Option<Id>,
+}
 
 impl Tasks {
-    fn list(&self) -> MutexGuard<'_, Vec<Task>> {
+    fn list(&self) -> MutexGuard<'_, List> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Its number, counted from 1.
+    /// A task was spawned; its number, counted from 1.
     pub fn spawned(&self, id: Id, spawned_at: &'static Source<'static>) -> usize {
         let mut list = self.list();
-        list.push(Task {
+        let index = list.tasks.len();
+        list.indices.insert(id, index);
+        list.tasks.push(Task {
             id,
             spawned_at,
+            counted_polls: 0,
             span: None,
             alive: true,
-            polls: 0,
         });
-        list.len()
+        index + 1
     }
 
     pub fn set_span(&self, number: usize, span: Option<SpanId>) {
-        if let Some(task) = self.list().get_mut(number - 1) {
+        if let Some(task) = self.list().tasks.get_mut(number - 1) {
             task.span = span;
         }
     }
 
-    /// The span that ends with it.
-    pub fn ended(&self, id: Id) -> Option<SpanId> {
+    /// A task is about to be polled.
+    pub fn polled(&self, id: Id, count: bool) {
         let mut list = self.list();
-        let task = list.iter_mut().rev().find(|task| task.id == id)?;
-        task.alive = false;
-        task.span
+        list.polled = Some(id);
+        if count && let Some(&index) = list.indices.get(&id) {
+            list.tasks[index].counted_polls += 1;
+        }
     }
 
-    pub fn number(&self, id: Id) -> Option<usize> {
-        self.list()
-            .iter()
-            .position(|task| task.id == id)
-            .map(|index| index + 1)
+    /// The poll is over.
+    pub fn poll_ended(&self) {
+        self.list().polled = None;
+    }
+
+    /// The span that ends with it, and whether it ended by itself and not from outside.
+    pub fn ended(&self, id: Id) -> (Option<SpanId>, bool) {
+        let mut list = self.list();
+        let by_itself = list.polled == Some(id);
+        let Some(index) = list.indices.remove(&id) else {
+            return (None, by_itself);
+        };
+        list.tasks[index].alive = false;
+        (list.tasks[index].span, by_itself)
     }
 
     /// Those not ended, with their numbers.
     pub fn alive(&self) -> Vec<(usize, Task)> {
         let list = self.list();
-        list.iter()
+        let numbered = list
+            .tasks
+            .iter()
             .enumerate()
+            .map(|(index, task)| (index + 1, task));
+        numbered
             .filter(|(_, task)| task.alive)
-            .map(|(index, task)| (index + 1, task.clone()))
+            .map(|(number, task)| (number, task.clone()))
             .collect()
     }
 }
@@ -84,6 +112,7 @@ impl Task {
         }
     }
 
+    /// Where it was spawned.
     pub fn location(&self) -> Location {
         place::of_source(self.spawned_at)
     }

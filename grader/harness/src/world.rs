@@ -3,24 +3,29 @@
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::thread::{self, ThreadId};
+use std::time::Duration;
 
-use kata_report::{Finding, Location};
+use kata_report::{CheckRecord, Finding, FindingKind};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
-use crate::idle::Idle;
+use crate::idle::{Idle, Park};
+use crate::lab::Heavy;
+use crate::outcome::Outcome;
 use crate::panics::Panic;
+use crate::pulse::Pulse;
 use crate::span::Spans;
 use crate::task::Tasks;
 
 /// Everything one run of one check shares between its root, its tasks and its hooks.
 pub(crate) struct World {
     pub seed: u64,
+    /// The record of the check, without this run.
+    pub so_far: CheckRecord,
     pub idle: Idle,
+    pub pulse: Pulse,
     pub tasks: Tasks,
     pub spans: Spans,
-    pub thread: ThreadId,
     clock: OnceLock<(Handle, Instant)>,
     streams: AtomicU64,
     failed: AtomicBool,
@@ -33,9 +38,11 @@ pub(crate) struct Written {
     pub finding: Option<Finding>,
     pub panics: Vec<Panic>,
     pub events: Vec<(u64, String)>,
-    pub heavy: Vec<crate::lab::Heavy>,
+    pub heavy: Vec<Heavy>,
     /// Said behind every finding of a cancel sweep's round: "dropped at its 2nd pending".
     pub circumstance: Option<String>,
+    /// What the run gave, as far as that is known while it is looked into.
+    pub outcome: Option<Outcome>,
 }
 
 thread_local! {
@@ -43,13 +50,14 @@ thread_local! {
 }
 
 impl World {
-    pub fn new(seed: u64) -> Arc<Self> {
+    pub fn new(seed: u64, so_far: CheckRecord) -> Arc<Self> {
         Arc::new(Self {
             seed,
+            so_far,
             idle: Idle::default(),
+            pulse: Pulse::default(),
             tasks: Tasks::default(),
             spans: Spans::default(),
-            thread: thread::current().id(),
             clock: OnceLock::new(),
             streams: AtomicU64::new(0),
             failed: AtomicBool::new(false),
@@ -84,28 +92,40 @@ impl World {
         let _ = self.clock.set((handle, begin));
     }
 
-    /// When the run began.
-    pub fn begin(&self) -> Option<Instant> {
-        self.clock.get().map(|(_, begin)| *begin)
+    pub fn handle(&self) -> Option<&Handle> {
+        self.clock.get().map(|(handle, _)| handle)
     }
 
-    /// Virtual milliseconds since the run began, on whatever thread.
-    pub fn now(&self) -> std::time::Duration {
+    /// Virtual time since the run began, on whatever thread.
+    pub fn now(&self) -> Duration {
         self.clock
             .get()
-            .map_or_else(Default::default, |(handle, begin)| {
+            .map_or_else(Duration::default, |(handle, begin)| {
                 // Outside of a runtime tokio's clock is the real one.
                 let _inside = Handle::try_current().is_err().then(|| handle.enter());
                 Instant::now().saturating_duration_since(*begin)
             })
     }
 
+    /// Virtual milliseconds since the run began, on whatever thread.
     pub fn now_ms(&self) -> u64 {
-        u64::try_from(self.now().as_millis()).unwrap_or(u64::MAX)
+        in_ms(self.now())
     }
 
-    pub fn handle(&self) -> Option<&Handle> {
-        self.clock.get().map(|(handle, _)| handle)
+    /// What the park hook does: nothing can run any more at this instant.
+    pub fn about_to_park(&self) {
+        self.pulse.park();
+        if let Park::After { from, to } = self.idle.about_to_park(self.now()) {
+            self.spans.jump(in_ms(from), in_ms(to));
+        }
+    }
+
+    /// The run is over: what time went on since the last idle moment is drawn, too.
+    pub fn end_of_time(&self) {
+        let (from, to) = (self.idle.last_own(), self.now());
+        if from < to {
+            self.spans.jump(in_ms(from), in_ms(to));
+        }
     }
 
     pub fn written(&self) -> MutexGuard<'_, Written> {
@@ -138,6 +158,11 @@ impl World {
     }
 }
 
+/// Whole milliseconds.
+pub(crate) fn in_ms(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// Spreads a seed and a number over 64 bits (the finalizer of `SplitMix64`).
 pub(crate) fn mix(seed: u64, number: u64) -> u64 {
     let mut bits = seed
@@ -149,14 +174,14 @@ pub(crate) fn mix(seed: u64, number: u64) -> u64 {
 }
 
 /// A finding with nothing in it but its kind and time.
-pub(crate) fn blank(kind: kata_report::FindingKind, at_ms: u64) -> Finding {
+pub(crate) fn blank(kind: FindingKind, at_ms: u64) -> Finding {
     Finding {
         kind,
         expected: String::new(),
         got: String::new(),
         why: String::new(),
         pitfall: None,
-        location: None::<Location>,
+        location: None,
         sites: Vec::new(),
         at_ms,
         panics: Vec::new(),

@@ -1,14 +1,17 @@
 //! `kata check`: grade once, say it, record it.
 
+use std::sync::Arc;
+
 use anyhow::{Result, bail};
 use clap::Args;
 
 use super::{
     bar::Bar,
-    context::{Context, chosen, resume},
+    context::{Context, chosen, one, progress_error},
     exit::{Exit, call_error},
 };
 use crate::{
+    desk::Desk,
     grade::{Graded, Grader, Implementation, Selection},
     model::{
         exercise::Exercise,
@@ -16,7 +19,7 @@ use crate::{
         verdict::Status,
     },
     view,
-    world::{clock, course::Course, process::Cancel},
+    world::{course::Course, process::Cancel},
 };
 
 /// Arguments of `kata check`.
@@ -43,8 +46,9 @@ pub struct Arguments {
 
 /// Runs the command.
 pub fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
-    let grader = context.grader()?;
-    let exercises = exercises(context, &grader.course, arguments)?;
+    let mut desk = context.desk()?;
+    let grader = Arc::clone(&desk.grader);
+    let exercises = exercises(&desk, &grader.course, arguments)?;
     let selection = Selection {
         check: arguments.check.clone(),
         seeds: arguments.seed.into_iter().collect(),
@@ -60,13 +64,19 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
         results.push((exercise, graded));
     }
     no_such_check(arguments, &results)?;
-    let progress = record(context, &grader.course, &selection, &results)?;
-    show(context, arguments, &results, &progress);
+    // Half a suite proves nothing and is not recorded.
+    if selection.is_whole() {
+        for (_, graded) in &results {
+            desk.record(graded).map_err(progress_error)?;
+        }
+    }
+    context.tell(&desk.take_notices());
+    show(context, arguments, &results, desk.progress());
     Ok(exit(&results))
 }
 
 fn exercises<'a>(
-    context: &Context,
+    desk: &Desk,
     course: &'a Course,
     arguments: &Arguments,
 ) -> Result<Vec<&'a Exercise>> {
@@ -74,8 +84,7 @@ fn exercises<'a>(
         return Ok(course.exercises.iter().collect());
     }
     if arguments.exercises.is_empty() {
-        let progress = context.progress(course)?;
-        return Ok(vec![resume(course, &progress)]);
+        return Ok(vec![one(course, &desk.resume().slug)?]);
     }
     chosen(course, &arguments.exercises)
 }
@@ -113,25 +122,6 @@ fn no_such_check(arguments: &Arguments, results: &[(&Exercise, Graded)]) -> Resu
         "no check's name contains \"{part}\"\n{}",
         known.join("\n")
     )))
-}
-
-/// Takes the verdicts into the progress file. Half a suite proves nothing and is not recorded.
-fn record(
-    context: &Context,
-    course: &Course,
-    selection: &Selection,
-    results: &[(&Exercise, Graded)],
-) -> Result<Progress> {
-    if !selection.is_whole() {
-        return context.progress(course);
-    }
-    let now = clock::now();
-    let updated = context.update_progress(course, |progress| {
-        for (_, graded) in results {
-            progress.record(&graded.verdict, &graded.source, &now);
-        }
-    })?;
-    Ok(updated.progress)
 }
 
 fn show(

@@ -1,19 +1,11 @@
 //! `kata hint`: one more hint at each call.
 
-use std::fs;
-
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use clap::Args;
 
 use super::{
     context::Context,
     exit::{Exit, call_error},
-};
-use crate::{
-    grade::Grader,
-    model::{exercise::Exercise, hints},
-    view,
-    world::course::Course,
 };
 
 /// Arguments of `kata hint`.
@@ -25,40 +17,13 @@ pub struct Arguments {
 
 /// Runs the command.
 pub fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
-    let grader = context.grader()?;
-    let exercise = context.exercise(&grader.course, arguments.exercise.as_deref())?;
-    context.say(&next(context, &grader, exercise)?);
+    let mut desk = context.desk()?;
+    let slug = context
+        .exercise(&desk, arguments.exercise.as_deref())?
+        .slug
+        .clone();
+    let page = desk.hint(&slug, &context.style())?;
+    context.tell(&desk.take_notices());
+    context.say(&page.ok_or_else(|| call_error(format!("{slug} has no hints")))?);
     Ok(Exit::Passed)
-}
-
-/// The page of the next hint, which counts as seen from now on.
-pub fn next(context: &Context, grader: &Grader, exercise: &Exercise) -> Result<String> {
-    let tasks = hints::parse(&text(&grader.course, exercise)?);
-    // Hints are for the task at hand: the first one that is not passed.
-    let task = grader
-        .known(exercise)?
-        .and_then(|graded| graded.verdict.first_failure().map(|check| check.task))
-        .unwrap_or(1);
-    let updated = context.update_progress(&grader.course, |progress| {
-        let seen = progress
-            .entry(&exercise.slug)
-            .map_or(0, |entry| entry.hints);
-        let next = hints::next(&tasks, task, seen)?;
-        progress.hint_seen(&exercise.slug, next.seen);
-        Some(next)
-    })?;
-    let next = updated
-        .value
-        .ok_or_else(|| call_error(format!("{} has no hints", exercise.slug)))?;
-    Ok(view::hints::page(
-        exercise,
-        next.task,
-        next.number,
-        &context.style(),
-    ))
-}
-
-fn text(course: &Course, exercise: &Exercise) -> Result<String> {
-    let file = course.hidden(exercise).join("hints.md");
-    fs::read_to_string(&file).with_context(|| format!("{} cannot be read", file.display()))
 }

@@ -3,11 +3,11 @@
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 
-use super::{context::Context, exit::Exit, exit::call_error};
-use crate::{
-    model::{marker::Marker, progress::Marked},
-    world::clock,
+use super::{
+    context::{Context, progress_error},
+    exit::{Exit, call_error},
 };
+use crate::model::{marker::Marker, progress::Marked};
 
 /// Arguments of `kata mark`.
 #[derive(Debug, Args)]
@@ -32,35 +32,28 @@ enum Word {
     Completed,
 }
 
+impl From<Word> for Marker {
+    fn from(word: Word) -> Self {
+        match word {
+            Word::Help => Self::NeedHelp,
+            Word::InProgress => Self::InProgress,
+            Word::NotStarted => Self::NotStarted,
+            Word::Completed => Self::Completed,
+        }
+    }
+}
+
 /// Runs the command.
 pub fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
-    let course = context.course()?;
-    let exercise = context.exercise(&course, Some(&arguments.exercise))?;
-    let marker = match arguments.marker {
-        Word::Help => Marker::NeedHelp,
-        Word::InProgress => Marker::InProgress,
-        Word::NotStarted => Marker::NotStarted,
-        Word::Completed => Marker::Completed,
-    };
-    let updated = context.update_progress(&course, |progress| {
-        progress.mark(&exercise.slug, marker, &clock::now())
-    })?;
+    let mut desk = context.desk()?;
+    let exercise = context.exercise(&desk, Some(&arguments.exercise))?.clone();
+    let marker = arguments.marker.into();
+    let marked = desk.mark(&exercise.slug, marker).map_err(progress_error)?;
+    context.tell(&desk.take_notices());
     let style = context.style();
-    let words = match updated.value {
-        Marked::Changed(_) | Marked::Same => {
-            let help = match marker {
-                Marker::NeedHelp => format!("\n  The next hint: kata hint {}", exercise.day),
-                _ => String::new(),
-            };
-            format!("{}: {}{help}\n", exercise.slug, style.marker_word(marker))
-        }
-        Marked::StaysCompleted => {
-            format!(
-                "{} stays {}\n",
-                exercise.slug,
-                style.marker_word(Marker::Completed)
-            )
-        }
+    let now = match marked {
+        Marked::Changed(_) | Marked::Same => marker,
+        Marked::StaysCompleted => Marker::Completed,
         Marked::NotEarned => {
             return Err(call_error(format!(
                 "only a verdict completes an exercise\nGrade it: kata check {}",
@@ -68,6 +61,9 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
             )));
         }
     };
-    context.say(&words);
+    context.say(&format!("{}: {}\n", exercise.slug, style.marker_word(now)));
+    if now == Marker::NeedHelp {
+        context.say(&format!("  The next hint: kata hint {}\n", exercise.day));
+    }
     Ok(Exit::Passed)
 }

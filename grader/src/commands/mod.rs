@@ -13,6 +13,7 @@ mod reset;
 mod solution;
 mod timeline;
 mod verify;
+mod watch;
 mod workspace;
 
 use std::process::ExitCode;
@@ -41,6 +42,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Grade at every save
+    Watch(watch::Arguments),
     /// Grade exercises once
     Check(check::Arguments),
     /// Where you stand: the four weeks as a table
@@ -105,6 +108,7 @@ pub fn main() -> ExitCode {
 
 fn run(context: &Context, arguments: Arguments) -> anyhow::Result<Exit> {
     match arguments.command {
+        Some(Command::Watch(arguments)) => watch::run(context, &arguments),
         Some(Command::Check(arguments)) => check::run(context, &arguments),
         Some(Command::Progress(arguments)) => overview::progress(context, &arguments),
         Some(Command::List) => overview::list(context),
@@ -118,6 +122,6 @@ fn run(context: &Context, arguments: Arguments) -> anyhow::Result<Exit> {
         Some(Command::Update) => workspace::update(context),
         Some(Command::Completions(arguments)) => Ok(completions::run(&arguments)),
         Some(Command::Verify(arguments)) => verify::run(context, &arguments),
-        None => Ok(Exit::Call),
+        None => watch::run(context, &watch::Arguments::default()),
     }
 }

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 
 use super::{
-    context::Context,
+    context::{Context, progress_error},
     exit::{Exit, call_error},
 };
 use crate::{model::progress::Progress, view};
@@ -24,25 +24,24 @@ pub struct Arguments {
 
 /// The four weeks as a table.
 pub fn progress(context: &Context, arguments: &Arguments) -> Result<Exit> {
-    let course = context.course()?;
-    let progress = match &arguments.merge {
-        None => context.progress(&course)?,
-        Some(file) => {
-            let bytes = fs::read(file)
-                .with_context(|| format!("{} cannot be read", file.display()))
-                .map_err(|error| call_error(format!("{error:#}")))?;
-            let other = Progress::parse_bytes(&bytes).map_err(|problem| {
-                call_error(format!(
-                    "{}: {problem}\nNothing was changed.",
-                    file.display()
-                ))
-            })?;
-            let merge = |own: &mut Progress| *own = std::mem::take(own).merge(other);
-            context.update_progress(&course, merge)?.progress
-        }
-    };
+    let mut desk = context.desk()?;
+    if let Some(file) = &arguments.merge {
+        let bytes = fs::read(file)
+            .with_context(|| format!("{} cannot be read", file.display()))
+            .map_err(|error| call_error(format!("{error:#}")))?;
+        let other = Progress::parse_bytes(&bytes).map_err(|problem| {
+            call_error(format!(
+                "{}: {problem}\nNothing was changed.",
+                file.display()
+            ))
+        })?;
+        let merge = |own: &mut Progress| *own = std::mem::take(own).merge(other);
+        desk.update(merge).map_err(progress_error)?;
+        context.tell(&desk.take_notices());
+    }
+    let (course, progress) = (&desk.grader.course, desk.progress());
     if arguments.json {
-        context.say(&view::json::progress(&course.exercises, &progress));
+        context.say(&view::json::progress(&course.exercises, progress));
     } else {
         context.say(&view::progress::table(
             &course.exercises,
@@ -58,11 +57,11 @@ pub fn progress(context: &Context, arguments: &Arguments) -> Result<Exit> {
 
 /// Every exercise on a line.
 pub fn list(context: &Context) -> Result<Exit> {
-    let course = context.course()?;
-    let progress = context.progress(&course)?;
+    let desk = context.desk()?;
+    let exercises = &desk.grader.course.exercises;
     context.say(&view::list::page(
-        &course.exercises,
-        &progress,
+        exercises,
+        desk.progress(),
         &context.style(),
     ));
     Ok(Exit::Passed)

@@ -6,16 +6,13 @@ use anyhow::Result;
 use clap::Args;
 
 use super::{
-    context::Context,
+    context::{Context, one},
     exit::{Exit, call_error},
 };
 use crate::{
     model::exercise::Exercise,
-    world::{
-        backup::{self, Backup},
-        clock,
-        course::Course,
-    },
+    view,
+    world::{backup, clock, course::Course},
 };
 
 /// Arguments of `kata reset`.
@@ -34,7 +31,7 @@ pub struct Arguments {
 /// Runs the command.
 pub fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
     let course = context.course()?;
-    let exercise = context.exercise(&course, Some(&arguments.exercise))?;
+    let exercise = one(&course, &arguments.exercise)?;
     if arguments.undo {
         context.say(&undo(&course, exercise)?);
         return Ok(Exit::Passed);
@@ -74,17 +71,8 @@ fn agreed(exercise: &Exercise) -> Result<bool> {
 
 /// Puts the learner's version away, restores the stub, and says where and how back.
 pub fn reset(course: &Course, exercise: &Exercise) -> Result<String> {
-    let Backup { folder } = backup::reset(course, exercise, &clock::now())?;
-    let folder = folder
-        .strip_prefix(&course.workspace)
-        .unwrap_or(&folder)
-        .display()
-        .to_string();
-    Ok(format!(
-        "{} is the stub again\n  Your version lies in {folder}.\n  Back: kata reset {} --undo\n",
-        exercise.file(),
-        exercise.day
-    ))
+    let backup = backup::reset(course, exercise, &clock::now())?;
+    Ok(view::reset::done(exercise, &backup.shown_in(course)))
 }
 
 fn undo(course: &Course, exercise: &Exercise) -> Result<String> {

@@ -1,18 +1,13 @@
 //! `kata solution`: the reference solution, after ✅ or when the learner gives up.
 
-use std::fs;
-
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use clap::Args;
 
 use super::{
-    context::Context,
+    context::{Context, progress_error},
     exit::{Exit, call_error},
 };
-use crate::{
-    model::{exercise::Exercise, marker::Marker},
-    world::{clock, course::Course},
-};
+use crate::model::marker::Marker;
 
 /// Arguments of `kata solution`.
 #[derive(Debug, Args)]
@@ -26,25 +21,23 @@ pub struct Arguments {
 
 /// Runs the command.
 pub fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
-    let course = context.course()?;
-    let exercise = context.exercise(&course, arguments.exercise.as_deref())?;
-    if context.progress(&course)?.marker(&exercise.slug) != Marker::Completed {
+    let mut desk = context.desk()?;
+    let exercise = context
+        .exercise(&desk, arguments.exercise.as_deref())?
+        .clone();
+    if !desk.is_completed(&exercise.slug) {
         if !arguments.give_up {
             return Err(call_error(format!(
-                "{} is not solved yet\nA hint: kata hint {}. The solution all the same: kata solution {} --give-up",
-                exercise.slug, exercise.day, exercise.day
+                "{} is not solved yet\n\
+                 A hint: kata hint {day}. The solution all the same: kata solution {day} --give-up",
+                exercise.slug,
+                day = exercise.day
             )));
         }
-        context.update_progress(&course, |progress| {
-            progress.mark(&exercise.slug, Marker::NeedHelp, &clock::now())
-        })?;
+        desk.mark(&exercise.slug, Marker::NeedHelp)
+            .map_err(progress_error)?;
     }
-    context.say(&text(&course, exercise)?);
+    context.tell(&desk.take_notices());
+    context.say(&desk.solution(&exercise)?);
     Ok(Exit::Passed)
-}
-
-/// The solution's source.
-pub fn text(course: &Course, exercise: &Exercise) -> Result<String> {
-    let file = course.solution(exercise).join("src/lib.rs");
-    fs::read_to_string(&file).with_context(|| format!("{} cannot be read", file.display()))
 }

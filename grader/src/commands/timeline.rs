@@ -25,8 +25,8 @@ pub struct Arguments {
 
 /// Runs the command.
 pub fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
-    let course = context.course()?;
-    let exercise = context.exercise(&course, arguments.exercise.as_deref())?;
+    let desk = context.desk()?;
+    let exercise = context.exercise(&desk, arguments.exercise.as_deref())?;
     let selection = Selection {
         check: arguments.check.clone(),
         seeds: arguments.seed.into_iter().collect(),

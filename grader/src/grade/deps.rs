@@ -54,6 +54,7 @@ pub struct Recipe {
     fingerprint: String,
     folder: PathBuf,
     target: PathBuf,
+    quiet: bool,
 }
 
 impl Recipe {
@@ -80,7 +81,7 @@ impl Recipe {
             }
         }
         let fingerprint = disk::digest(parts.iter().map(Vec::as_slice));
-        let deps = course.scratch().join("deps");
+        let deps = &course.deps;
         Ok(Self {
             slug: exercise.slug.clone(),
             learner,
@@ -89,7 +90,17 @@ impl Recipe {
             fingerprint,
             folder: deps.join(&exercise.slug),
             target: deps.join("target"),
+            quiet: false,
         })
+    }
+
+    /// Builds at low priority: nobody waits for it.
+    #[must_use]
+    pub fn quietly(self) -> Self {
+        Self {
+            quiet: true,
+            ..self
+        }
     }
 
     /// What was built before, if nothing has changed since.
@@ -145,7 +156,13 @@ impl Recipe {
 
     /// Cargo, undisturbed by what the learner's environment says of building.
     fn cargo(&self, toolchain: &Toolchain, verb: &str) -> Command {
-        let mut cargo = command(toolchain.cargo());
+        let mut cargo = if self.quiet {
+            let mut nice = command("nice");
+            nice.args(["-n", "19"]).arg(toolchain.cargo());
+            nice
+        } else {
+            command(toolchain.cargo())
+        };
         cargo
             .arg(verb)
             .current_dir(&self.folder)

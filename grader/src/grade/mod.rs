@@ -124,6 +124,12 @@ impl Grader {
         Recipe::read(&self.course, exercise, &self.toolchain)?.build(&self.toolchain, cancel, on)
     }
 
+    /// The same at low priority, for days that nobody waits for.
+    pub fn prepare_quietly(&self, exercise: &Exercise, cancel: &Cancel) -> Result<Deps> {
+        let recipe = Recipe::read(&self.course, exercise, &self.toolchain)?.quietly();
+        recipe.build(&self.toolchain, cancel, &|_| {})
+    }
+
     /// Whether a day's dependencies are built.
     pub fn is_prepared(&self, exercise: &Exercise) -> bool {
         Recipe::read(&self.course, exercise, &self.toolchain)

@@ -1,5 +1,6 @@
 //! The nouns: exercises, verdicts, markers, progress. No I/O, no imports from above.
 
+pub mod book;
 pub mod exercise;
 pub mod head;
 pub mod hints;

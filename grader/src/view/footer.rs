@@ -152,6 +152,19 @@ pub fn phases(phase: Phase, style: &Style) -> String {
     format!("{}\n", painted.join(&style.dim(arrow)))
 }
 
+/// `preparing: compiling tokio (31 of 44) ████████░░░░, once`
+pub fn preparing(krate: &str, done: usize, total: usize, style: &Style) -> String {
+    if total == 0 {
+        return format!("{}\n", style.bold("preparing, once"));
+    }
+    let words = format!("preparing: compiling {krate} ({done} of {total}) ");
+    let room = style.page().saturating_sub(width(&words) + 6).min(30);
+    if room < 8 {
+        return format!("{}\n", style.fit(words.trim_end(), style.page()));
+    }
+    format!("{words}{} once\n", style.bar(done, total, room))
+}
+
 /// Painted parts in lines no wider than the page, `between` them.
 pub(super) fn flow(parts: &[String], between: &str, style: &Style) -> String {
     let mut lines = String::new();

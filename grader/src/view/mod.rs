@@ -17,6 +17,7 @@ pub mod list;
 pub mod markdown;
 pub mod progress;
 pub mod replay;
+pub mod reset;
 pub mod rows;
 pub mod sentence;
 pub mod sites;

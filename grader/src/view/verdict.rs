@@ -114,7 +114,7 @@ fn name(exercise: &Exercise, style: &Style) -> String {
 }
 
 /// An untouched day opens with three lines: what it is about, the file, the text.
-fn opening(exercise: &Exercise, style: &Style) -> String {
+pub fn opening(exercise: &Exercise, style: &Style) -> String {
     let dot = style.dot();
     let state = format!(
         "week {}{dot}{}",

@@ -20,6 +20,8 @@ pub enum Input {
     AllGraded(RunId),
     /// The terminal has another size.
     Resized,
+    /// There is something to say below the page.
+    Remark,
 }
 
 /// What to do.
@@ -144,7 +146,10 @@ impl Machine {
                 Vec::new()
             }
             Input::Graded(..) | Input::RunFailed(_) | Input::AllGraded(_) => Vec::new(),
+            // A page of another width, or with a remark below it, is made anew.
+            Input::Resized | Input::Remark if self.running.is_none() => vec![Action::BackToVerdict],
             Input::Resized => vec![Action::Redraw],
+            Input::Remark => Vec::new(),
             Input::Intent(intent) => self.intent(intent),
         }
     }
@@ -153,7 +158,11 @@ impl Machine {
         let id = self.next_id();
         let run = Action::Run { id, fresh };
         // A new run always stops the old one first: never two at a time.
-        if self.running.replace(id).is_some() { vec![Action::Cancel, run] } else { vec![run] }
+        if self.running.replace(id).is_some() {
+            vec![Action::Cancel, run]
+        } else {
+            vec![run]
+        }
     }
 
     const fn next_id(&mut self) -> RunId {
@@ -215,7 +224,13 @@ mod tests {
         let mut machine = Machine::default();
         assert_eq!(
             machine.start("day01_x", false),
-            [Action::Open("day01_x".to_owned()), Action::Run { id: 1, fresh: false }]
+            [
+                Action::Open("day01_x".to_owned()),
+                Action::Run {
+                    id: 1,
+                    fresh: false
+                }
+            ]
         );
         machine
     }
@@ -230,11 +245,27 @@ mod tests {
         let saved = Input::Saved("day01_x".to_owned());
         assert_eq!(
             machine.on(saved.clone()),
-            [Action::Cancel, Action::Run { id: 2, fresh: false }]
+            [
+                Action::Cancel,
+                Action::Run {
+                    id: 2,
+                    fresh: false
+                }
+            ]
         );
-        assert_eq!(machine.on(Input::Graded(1, true)), [], "the stopped run's news are nothing");
+        assert_eq!(
+            machine.on(Input::Graded(1, true)),
+            [],
+            "the stopped run's news are nothing"
+        );
         assert_eq!(machine.on(Input::Graded(2, false)), [Action::ShowVerdict]);
-        assert_eq!(machine.on(saved), [Action::Run { id: 3, fresh: false }]);
+        assert_eq!(
+            machine.on(saved),
+            [Action::Run {
+                id: 3,
+                fresh: false
+            }]
+        );
     }
 
     #[test]

@@ -17,6 +17,14 @@ pub struct Backup {
     pub folder: PathBuf,
 }
 
+impl Backup {
+    /// The folder as the learner finds it from the workspace.
+    pub fn shown_in(&self, course: &Course) -> String {
+        let folder = self.folder.strip_prefix(&course.workspace);
+        folder.unwrap_or(&self.folder).display().to_string()
+    }
+}
+
 /// Whether the learner's sources are the stub's.
 pub fn is_original(course: &Course, exercise: &Exercise) -> Result<bool> {
     let src = course.stub(exercise).join("src");

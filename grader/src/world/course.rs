@@ -7,6 +7,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
+use super::workspace::is_workspace;
 use crate::model::exercise::{About, Exercise};
 
 /// Where everything lies.
@@ -19,6 +20,8 @@ pub struct Course {
     pub workspace: PathBuf,
     /// The trusted folder: `grader/hidden`, `grader/harness`, `solutions`.
     pub trusted: PathBuf,
+    /// Where compiled dependencies lie; workspaces that name the same course share them.
+    pub deps: PathBuf,
     /// The exercises that could be read, in the order of their days.
     pub exercises: Vec<Exercise>,
     /// What is wrong with those that could not: `slug: reason`.
@@ -45,9 +48,16 @@ impl Course {
         }
         exercises.sort_by(|one, other| (one.day, &one.slug).cmp(&(other.day, &other.slug)));
         broken.sort();
+        let owner = if is_clone(&trusted) {
+            &trusted
+        } else {
+            &workspace
+        };
+        let deps = owner.join("target/kata/deps");
         Ok(Self {
             workspace,
             trusted,
+            deps,
             exercises,
             broken,
         })
@@ -84,8 +94,7 @@ pub fn find_workspace(start: &Path) -> Option<PathBuf> {
     start
         .ancestors()
         .find(|folder| {
-            folder.join("exercises").is_dir()
-                && (is_clone(folder) || folder.join(".kata/workspace.json").is_file())
+            folder.join("exercises").is_dir() && (is_clone(folder) || is_workspace(folder))
         })
         .map(Path::to_path_buf)
 }

@@ -99,7 +99,10 @@ impl Listing {
 /// Whether a file of this name can be a source: `*.rs`, and not what editors keep beside one.
 /// (Emacs marks an edited `lib.rs` with a dangling link `.#lib.rs`.)
 pub fn is_source_name(name: &str) -> bool {
-    name.ends_with(".rs") && !name.starts_with(['.', '#'])
+    let is_rust = Path::new(name)
+        .extension()
+        .is_some_and(|extension| extension == "rs");
+    is_rust && !name.starts_with(['.', '#'])
 }
 
 /// Lists the folders and Rust files under `exercise/src` without reading them.
@@ -112,7 +115,7 @@ pub fn list(exercise: &Path) -> Listing {
     match fs::symlink_metadata(&src) {
         Ok(metadata) if metadata.is_dir() => list_folder(&src, "src", 1, &mut listing),
         Ok(metadata) if metadata.is_symlink() => {
-            listing.refuse(Refusal::Link { file: "src".into() })
+            listing.refuse(Refusal::Link { file: "src".into() });
         }
         Ok(_) => listing.refuse(Refusal::Special { file: "src".into() }),
         Err(error) if is_absent(&error) => listing.refuse(Refusal::Missing),

@@ -18,7 +18,7 @@ use std::{
     io::{Read, Write},
     num::NonZero,
     path::Path,
-    sync::{Arc, Condvar, Mutex, MutexGuard},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
     time::{Duration, Instant},
 };
@@ -48,6 +48,13 @@ pub struct Pty {
 struct Shared {
     state: Mutex<State>,
     changed: Condvar,
+}
+
+impl Shared {
+    /// A wait that panics holds the lock; the reader goes on all the same.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 struct State {
@@ -127,7 +134,12 @@ impl Pty {
                 !left.is_zero(),
                 "waited in vain for {what}; the screen:\n{contents}"
             );
-            state = self.shared.changed.wait_timeout(state, left).unwrap().0;
+            state = self
+                .shared
+                .changed
+                .wait_timeout(state, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
         }
     }
 
@@ -136,7 +148,7 @@ impl Pty {
     #[track_caller]
     pub fn wait(&mut self) -> u32 {
         let deadline = Instant::now() + PATIENCE;
-        let mut state = self.shared.state.lock().unwrap();
+        let mut state = self.shared.lock();
         while !state.closed {
             let left = deadline.saturating_duration_since(Instant::now());
             let contents = state.parser.screen().contents();
@@ -144,7 +156,12 @@ impl Pty {
                 !left.is_zero(),
                 "the program does not end; the screen:\n{contents}"
             );
-            state = self.shared.changed.wait_timeout(state, left).unwrap().0;
+            state = self
+                .shared
+                .changed
+                .wait_timeout(state, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
         }
         drop(state);
         self.child.wait().unwrap().exit_code()
@@ -199,7 +216,7 @@ impl Pty {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.shared.state.lock().unwrap()
+        self.shared.lock()
     }
 }
 
@@ -283,13 +300,13 @@ fn read(mut reader: Box<dyn Read + Send>, shared: &Shared) {
     let mut buffer = [0; 4096];
     // Linux answers EIO instead of an end of file once the last program has closed its side.
     while let Ok(length @ 1..) = reader.read(&mut buffer) {
-        let mut state = shared.state.lock().unwrap();
+        let mut state = shared.lock();
         state.raw.extend_from_slice(&buffer[..length]);
         state.parser.process(&buffer[..length]);
         drop(state);
         shared.changed.notify_all();
     }
-    shared.state.lock().unwrap().closed = true;
+    shared.lock().closed = true;
     shared.changed.notify_all();
 }
 

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
     sync::mpsc::{self, Receiver},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use kata::world::watcher::{Digest, Mode, Notice, Options, Saved, Watcher, digest};
@@ -21,6 +21,8 @@ pub struct Course {
     pub watcher: Watcher,
     notices: Receiver<Notice>,
     sentinels: u32,
+    /// The source that [`Self::nothing_more`] writes, under `src`.
+    pub sentinel: &'static str,
     // Last, so that the watcher ends before its folders do.
     root: TempDir,
 }
@@ -60,6 +62,7 @@ impl Course {
             watcher: Watcher::start_on::<W>(&days, options, send).unwrap(),
             notices,
             sentinels: 0,
+            sentinel: "lib.rs",
             root,
         }
     }
@@ -149,22 +152,13 @@ impl Course {
     pub fn nothing_more(&mut self, name: &str) {
         self.sentinels += 1;
         let sentinel = format!("{STUB}// sentinel {}\n", self.sentinels);
-        fs::write(self.lib(), sentinel).unwrap();
+        fs::write(self.src().join(self.sentinel), sentinel).unwrap();
         let saved = self.saved();
         assert_eq!(
             saved.digest,
             self.digest(),
             "{name}: told once more than it was saved"
         );
-    }
-
-    /// The time from the start of `save` to its notice.
-    #[track_caller]
-    pub fn latency(&self, save: impl FnOnce(&Self)) -> Duration {
-        let start = Instant::now();
-        save(self);
-        self.saved();
-        start.elapsed()
     }
 }
 

@@ -73,7 +73,7 @@ fn nano_on_screen(mut course: Course) {
         pty.wait_for(&line);
         // Ctrl-O, and Enter for the name.
         pty.keys("\x0f");
-        pty.wait_for("Write to File");
+        pty.wait_for("Name to Write");
         course.counts_once_typed("nano", &mut pty, "\r", &line);
         pty.keys("\x18");
         assert_eq!(pty.wait(), 0);

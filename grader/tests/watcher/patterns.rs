@@ -4,9 +4,13 @@ use std::{
     fs::{self, OpenOptions},
     io::Write,
     os::unix::fs::{PermissionsExt, symlink},
+    path::Path,
 };
 
-use crate::course::{Course, STUB, run};
+use kata::world::watcher::Options;
+use tempfile::TempDir;
+
+use crate::course::{Course, STUB, exercises, run};
 
 type Save = fn(&Course);
 
@@ -150,69 +154,72 @@ fn every_way_to_save_counts_once_without_notifications() {
     all(Course::polled());
 }
 
-fn git(mut course: Course) {
-    let root = course.root().to_owned();
-    let git = |args: &[&str]| {
-        let me = [
-            "-c",
-            "user.name=learner",
-            "-c",
-            "user.email=learner@localhost",
-        ];
-        run(&root, "git", &[&me, args].concat());
-    };
-    let modules =
-        ["a", "b", "c", "d", "e", "f"].map(|name| course.src().join(format!("{name}.rs")));
+/// A repository with the stubs on `main`, and on `solved` a solution in seven files.
+fn repository() -> TempDir {
+    let root = exercises();
+    let src = root.path().join("exercises/day01_first/src");
+    let git = |args: &[&str]| git(root.path(), args);
     git(&["init", "--quiet", "--initial-branch=main"]);
+    // A dirty work tree would keep git from changing it.
+    fs::write(root.path().join(".gitignore"), "sentinel.rs\n").unwrap();
     git(&["add", "."]);
     git(&["commit", "--quiet", "--message=stub"]);
     git(&["checkout", "--quiet", "-b", "solved"]);
-    for module in &modules {
-        fs::write(module, "// a module\n").unwrap();
+    for module in ["a", "b", "c", "m", "n", "o"] {
+        fs::write(src.join(module).with_extension("rs"), "// a module\n").unwrap();
     }
-    fs::write(course.lib(), "// solved\n").unwrap();
+    fs::write(src.join("lib.rs"), "// solved\n").unwrap();
     git(&["add", "."]);
     git(&["commit", "--quiet", "--message=solved"]);
-    course.counts_at_last("seven files written");
-    git(&["stash", "--quiet"]);
-    course.counts_at_last("stash");
+    git(&["checkout", "--quiet", "main"]);
+    root
+}
 
-    course.counts_once("checkout of a branch with fewer files", |course| {
-        git(&["checkout", "--quiet", "main"]);
-        assert_eq!(fs::read_to_string(course.lib()).unwrap(), STUB);
+fn git(root: &Path, args: &[&str]) {
+    let learner = [
+        "-c",
+        "user.name=learner",
+        "-c",
+        "user.email=learner@localhost",
+    ];
+    run(root, "git", &[&learner, args].concat());
+}
+
+fn git_counts_once(poll: bool) {
+    const LIB: &str = "exercises/day01_first/src/lib.rs";
+    let mut course = Course::start(repository(), Options { poll });
+    course.sentinel = "sentinel.rs";
+    let root = course.root().to_owned();
+    let git = |args: &[&str]| git(&root, args);
+    for _ in 0..3 {
+        course.counts_once("checkout of a branch with more files", |_| {
+            git(&["checkout", "--quiet", "solved"]);
+        });
+        course.counts_once("checkout of a branch with fewer files", |_| {
+            git(&["checkout", "--quiet", "main"]);
+        });
+    }
+    course.counts_once("checkout of one file of another branch", |_| {
+        git(&["checkout", "--quiet", "solved", "--", LIB]);
     });
-    git(&["checkout", "--quiet", "--", "."]);
-    course.counts_at_last("checkout of the work tree");
-    course.counts_once("checkout of a branch with more files", |_| {
-        git(&["checkout", "--quiet", "solved"]);
-    });
+    course.counts_once("stash", |_| git(&["stash", "--quiet"]));
+    course.counts_once("stash pop", |_| git(&["stash", "pop", "--quiet"]));
+    course.counts_once("reset", |_| git(&["reset", "--quiet", "--hard"]));
+    fs::write(course.lib(), "// to be taken back\n").unwrap();
+    course.counts_at_last("an edit");
     course.counts_once("checkout of one file", |_| {
-        git(&[
-            "checkout",
-            "--quiet",
-            "--",
-            "exercises/day01_first/src/lib.rs",
-        ]);
-    });
-    course.counts_once("restore from another branch", |_| {
-        git(&[
-            "checkout",
-            "--quiet",
-            "main",
-            "--",
-            "exercises/day01_first/src/lib.rs",
-        ]);
+        git(&["checkout", "--quiet", "--", LIB]);
     });
 }
 
 #[test]
 fn git_checkout_counts_once_with_notifications() {
-    git(Course::notified());
+    git_counts_once(false);
 }
 
 #[test]
 fn git_checkout_counts_once_without_notifications() {
-    git(Course::polled());
+    git_counts_once(true);
 }
 
 #[test]

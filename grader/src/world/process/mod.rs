@@ -8,6 +8,7 @@ mod orphans;
 pub use cancel::{Cancel, Cancelled};
 pub use capture::{Captured, Line, capture, capture_lines};
 pub use check::{CheckExit, CheckRun, run_check};
+pub use orphans::welcome;
 
 use std::{
     os::unix::process::CommandExt,

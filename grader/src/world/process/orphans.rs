@@ -3,7 +3,27 @@
 //! On Linux this program is a *child subreaper*: whatever loses its parent
 //! becomes our child, so that it can be found and killed.
 
+use std::{
+    hash::{BuildHasher, RandomState},
+    process::Command,
+    sync::OnceLock,
+};
+
 use super::children;
+
+/// A variable that whatever we started for the learner carries, with a value
+/// that a test process cannot know: an editor that becomes an orphan is no daemon.
+const GUEST: &str = "KATA_GUEST";
+
+fn pass() -> &'static str {
+    static PASS: OnceLock<String> = OnceLock::new();
+    PASS.get_or_init(|| format!("{:016x}", RandomState::new().hash_one(0_u8)))
+}
+
+/// Lets this command and its descendants live when they lose their parent.
+pub fn welcome(command: &mut Command) {
+    command.env(GUEST, pass());
+}
 
 /// Makes this program the parent of all orphans beneath it; once is enough.
 #[cfg(target_os = "linux")]
@@ -28,6 +48,7 @@ pub(super) fn kill_all() {
         let orphans: Vec<i32> = current_children()
             .into_iter()
             .filter(|id| u32::try_from(*id).is_ok_and(|id| !known.contains(&id)))
+            .filter(|id| !is_guest(*id))
             .collect();
         if orphans.is_empty() {
             return;
@@ -37,6 +58,15 @@ pub(super) fn kill_all() {
             let _ = waitpid(Some(pid), WaitOptions::empty());
         }
     }
+}
+
+#[cfg(target_os = "linux")]
+fn is_guest(id: i32) -> bool {
+    let entry = format!("{GUEST}={}", pass());
+    std::fs::read(format!("/proc/{id}/environ")).is_ok_and(|all| {
+        all.split(|byte| *byte == 0)
+            .any(|own| own == entry.as_bytes())
+    })
 }
 
 #[cfg(target_os = "linux")]

@@ -131,3 +131,7 @@ impl Pending {
         Decision::Report(self.first)
     }
 }
+
+#[cfg(test)]
+#[path = "debounce_tests.rs"]
+mod tests;

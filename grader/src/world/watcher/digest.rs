@@ -187,3 +187,7 @@ fn identity(_: &Metadata) -> (u64, u64) {
 fn changed(_: &Metadata) -> (i64, i64) {
     (0, 0)
 }
+
+#[cfg(test)]
+#[path = "digest_tests.rs"]
+mod tests;

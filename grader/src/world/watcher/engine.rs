@@ -21,7 +21,7 @@ const DOUBT: Duration = Duration::from_secs(2);
 /// How long the notification of something already visible may take.
 const OVERDUE: Duration = Duration::from_millis(500);
 /// Without notifications, how often the file system is asked.
-const POLL: Duration = Duration::from_millis(300);
+const POLL: Duration = Duration::from_millis(250);
 /// Without notifications, every how many times everything is read: times and sizes may lie.
 const READ_ALL: u32 = 4;
 

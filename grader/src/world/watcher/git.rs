@@ -43,3 +43,55 @@ fn git_folder(git: PathBuf) -> Option<PathBuf> {
     let folder = text.strip_prefix("gitdir:")?.trim();
     Some(git.parent()?.join(folder))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::*;
+
+    fn lock(git_folder: &Path, age: Duration) {
+        fs::create_dir_all(git_folder).unwrap();
+        let lock = fs::File::create(git_folder.join("index.lock")).unwrap();
+        lock.set_modified(SystemTime::now() - age).unwrap();
+    }
+
+    #[test]
+    fn a_lock_of_the_repository_around_means_work() {
+        let root = tempfile::tempdir().unwrap();
+        let exercise = root.path().join("exercises/day01_first");
+        fs::create_dir_all(&exercise).unwrap();
+        fs::create_dir(root.path().join(".git")).unwrap();
+        let git = Git::around(Some(&exercise));
+        assert!(!git.is_at_work());
+        lock(&root.path().join(".git"), Duration::ZERO);
+        assert!(git.is_at_work());
+        lock(&root.path().join(".git"), LEFT_BEHIND * 2);
+        assert!(!git.is_at_work(), "nobody holds a lock that old");
+    }
+
+    #[test]
+    fn a_work_tree_of_its_own_names_the_place_of_its_lock() {
+        let root = tempfile::tempdir().unwrap();
+        let exercise = root.path().join("tree/exercises");
+        fs::create_dir_all(&exercise).unwrap();
+        fs::write(
+            root.path().join("tree/.git"),
+            "gitdir: ../main/.git/worktrees/tree\n",
+        )
+        .unwrap();
+        let git = Git::around(Some(&exercise));
+        assert!(!git.is_at_work());
+        lock(
+            &root.path().join("main/.git/worktrees/tree"),
+            Duration::ZERO,
+        );
+        assert!(git.is_at_work());
+    }
+
+    #[test]
+    fn outside_of_a_repository_nobody_is_at_work() {
+        assert!(!Git { lock: None }.is_at_work());
+        assert!(!Git::around(None).is_at_work());
+    }
+}

@@ -1,0 +1,109 @@
+//! C functions that a run answers itself, and the two other things that need `unsafe`.
+//!
+//! A dynamic linker takes the first definition of a name that it finds, and a test program's
+//! come before libc's. So std's `thread::sleep`, its locks and channels, its random numbers
+//! and its way to start processes lead here when the code under test uses them. Each function
+//! asks first whether the calling thread belongs to a run; everybody else gets the real one.
+#![expect(
+    unsafe_code,
+    reason = "defining a C function is the one way to see what std asks of the system"
+)]
+
+#[cfg(target_os = "linux")]
+mod process;
+#[cfg(target_os = "linux")]
+mod random;
+#[cfg(target_os = "linux")]
+mod sleep;
+#[cfg(target_os = "linux")]
+mod stack;
+#[cfg(target_os = "linux")]
+mod wait;
+pub(crate) mod waker;
+
+use std::cell::Cell;
+
+#[cfg(target_os = "linux")]
+pub(crate) use process::refuse as refuse_processes;
+#[cfg(target_os = "linux")]
+pub(crate) use stack::stack_of;
+
+thread_local! {
+    static ON_RUNTIME: Cell<bool> = const { Cell::new(false) };
+    static IN_POLL: Cell<bool> = const { Cell::new(false) };
+    /// The seed and how many words were drawn from it.
+    static RANDOM: Cell<Option<(u64, u64)>> = const { Cell::new(None) };
+}
+
+/// Whether the calling thread is a run's own.
+pub(crate) fn on_runtime() -> bool {
+    ON_RUNTIME.try_with(Cell::get).unwrap_or(false)
+}
+
+/// Marks the calling thread as a run's own, or no more.
+pub(crate) fn set_on_runtime(yes: bool) {
+    ON_RUNTIME.with(|cell| cell.set(yes));
+}
+
+/// Marks the calling thread as inside a poll, where waiting for anything blocks the runtime.
+pub(crate) fn set_in_poll(yes: bool) {
+    let _ = IN_POLL.try_with(|cell| cell.set(yes));
+}
+
+#[cfg_attr(
+    not(target_os = "linux"),
+    expect(dead_code, reason = "asked by the Linux functions only")
+)]
+fn in_poll() -> bool {
+    on_runtime() && IN_POLL.try_with(Cell::get).unwrap_or(false)
+}
+
+/// Fixes every random number that the calling thread asks the system for.
+pub(crate) fn seed_thread(seed: u64) {
+    RANDOM.with(|cell| cell.set(Some((seed, 0))));
+}
+
+/// The definition of a C function that follows ours: libc's.
+#[cfg(target_os = "linux")]
+fn next(name: &std::ffi::CStr) -> *mut std::ffi::c_void {
+    // SAFETY: the name is a C string, and `dlsym` may be called from anywhere.
+    let function = unsafe { libc::dlsym(libc::RTLD_NEXT, name.as_ptr()) };
+    assert!(!function.is_null(), "libc has no {name:?}");
+    function
+}
+
+/// The raw name of the function at an address in a shared library, if the library exports it.
+pub(crate) fn exported_name(address: usize) -> Option<Vec<u8>> {
+    // SAFETY: a zeroed `Dl_info` is a valid one; `dladdr` takes any address and fills in
+    // strings that live as long as the library, and this process closes none.
+    unsafe {
+        let mut info: libc::Dl_info = std::mem::zeroed();
+        let known =
+            libc::dladdr(address as *const _, &raw mut info) != 0 && !info.dli_sname.is_null();
+        known.then(|| {
+            std::ffi::CStr::from_ptr(info.dli_sname)
+                .to_bytes()
+                .to_owned()
+        })
+    }
+}
+
+/// Makes sure that the linker keeps the functions, and readies what a signal handler needs.
+#[cfg(target_os = "linux")]
+pub(crate) fn link() {
+    sleep::link();
+    random::link();
+    wait::link();
+    process::link();
+    stack::install();
+}
+
+/// Elsewhere there is nothing to interpose.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn link() {}
+
+/// Ends the process here and now: no exit handlers, no waiting for threads that never end.
+pub(crate) fn end_process() -> ! {
+    // SAFETY: `_exit` has no preconditions.
+    unsafe { libc::_exit(0) }
+}

@@ -1,0 +1,12 @@
+//! The terminal as a learner has it: a real pseudo-terminal, real signals, a real shell.
+
+mod support;
+
+#[path = "terminal/child.rs"]
+mod child;
+#[path = "terminal/keys.rs"]
+mod keys;
+#[path = "terminal/pages.rs"]
+mod pages;
+#[path = "terminal/pipes.rs"]
+mod pipes;
