@@ -3,20 +3,22 @@
 use std::any::Any;
 use std::collections::BTreeSet;
 use std::future::pending;
-use std::panic::{AssertUnwindSafe, catch_unwind, panic_any, resume_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 
 use exercise::{End, Exit, Job, NO_MESSAGE, Restart, Supervisor, end_of, run_all};
-use kata_harness::futures::FutureExt;
+use futures::FutureExt;
 use kata_harness::{Cancel, Lab, Service, SpanGuard, Suite, ms};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 #[rustfmt::skip] // A table: one check, one line.
 fn main() -> ExitCode {
+    // The seeds choose lengths, and nothing else: eight are enough.
     Suite::new()
+        .seeds(8)
         .task(1)
         .check("a task's end is told: done, panicked or aborted", 1, ends_are_told)
         .check("a panic whose payload is no text has an end too", 1, panic_without_text)
@@ -49,6 +51,10 @@ fn main() -> ExitCode {
 
 /// Longer than any grace: a worker that runs for an hour and heeds nothing.
 const STUBBORN_MS: u64 = 3_600_000;
+
+/// A worker that was started more often than this panics no more: restarts that
+/// ought not to be must come to an end.
+const PATIENCE: u32 = 8;
 
 /// The workers of one check, as they tell of themselves.
 #[derive(Clone)]
@@ -102,8 +108,11 @@ impl Crew {
     /// A worker that ends by itself: after so many milliseconds, as it is told.
     fn brief(&self, name: &'static str, after_ms: u64, end: &End, supervisor: &mut Supervisor) {
         let (lab, end) = (self.lab.clone(), end.clone());
+        let starts = AtomicU32::new(0);
         supervisor.spawn(name, move |_token| {
-            let (span, end) = (lab.span(name, "work"), end.clone());
+            let in_time = starts.fetch_add(1, SeqCst) < PATIENCE;
+            let end = if in_time { end.clone() } else { End::Done };
+            let span = lab.span(name, "work");
             async move {
                 sleep(ms(after_ms)).await;
                 finish(span, &end);
@@ -136,9 +145,14 @@ impl Crew {
 fn finish(span: SpanGuard, end: &End) {
     if let End::Panicked(message) = end {
         span.failed();
-        panic!("{message}");
+        quiet_panic(message.clone());
     }
     span.done();
+}
+
+/// A panic that is planned, and so says nothing on stderr.
+fn quiet_panic(payload: impl Any + Send) -> ! {
+    resume_unwind(Box::new(payload))
 }
 
 fn exit(name: &str, starts: u32, end: End) -> Exit {
@@ -258,11 +272,11 @@ async fn ends_are_told(lab: Lab) {
     let results = [
         (tokio::spawn(async {}).await, End::Done),
         (
-            tokio::spawn(async { panic!("out of beans") }).await,
+            tokio::spawn(async { quiet_panic("out of beans") }).await,
             says("out of beans"),
         ),
         (
-            tokio::spawn(async move { panic!("bean {number} is missing") }).await,
+            tokio::spawn(async move { quiet_panic(format!("bean {number} is missing")) }).await,
             says(&format!("bean {number} is missing")),
         ),
         (waiting.await, End::Aborted),
@@ -287,7 +301,7 @@ async fn ends_are_told(lab: Lab) {
 
 async fn panic_without_text(lab: Lab) {
     let number = lab.pick(1..=99);
-    let result = tokio::spawn(async move { panic_any(number) }).await;
+    let result = tokio::spawn(async move { quiet_panic(number) }).await;
     let got = catch_unwind(AssertUnwindSafe(|| end_of(result)));
     let why = "A payload may be of any type: ask with `downcast_ref`, and expect neither.";
     let got = expect_calm(&lab, got, "end_of", why);
@@ -477,11 +491,23 @@ async fn panics_are_told(lab: Lab) {
     crew.brief("mill", 30, &says("no beans"), &mut supervisor);
     crew.brief("pump", 60, &End::Done, &mut supervisor);
     let spawned = catch_unwind(AssertUnwindSafe(|| {
-        supervisor.spawn("boiler", |_token| -> Job { panic!("no water") });
+        let starts = AtomicU32::new(0);
+        supervisor.spawn("boiler", move |_token| -> Job {
+            if starts.fetch_add(1, SeqCst) < PATIENCE {
+                quiet_panic("no water");
+            }
+            Box::pin(async {})
+        });
     }));
     let why = "`start` is called in the worker's task, where its panic is the worker's.";
     expect_calm(&lab, spawned, "spawn", why);
     let exits = calm(&lab, "wait", supervisor.wait()).await;
+    lab.expect(exits.iter().all(|exit| exit.starts == 1))
+        .expected("1 start of each worker")
+        .got(roll(&exits))
+        .why("The supervisor was made with Restart::NEVER: at most 0 restarts.")
+        .pitfall("never-ends")
+        .or_fail();
     expect_exits(
         &lab,
         &exits,
@@ -531,6 +557,12 @@ async fn asks_and_waits(lab: Lab) {
     sleep(ms(100)).await;
     let shutdown = calm(&lab, "shutdown", supervisor.shutdown(ms(200)));
     let (exits, took) = lab.timed(shutdown).await;
+    lab.expect(took < ms(200) || !lab.events().is_empty())
+        .expected("both workers are told at 100 ms, when shutdown begins")
+        .got("nobody was told, for the whole grace")
+        .why("A worker that is not asked goes on. Asking is to cancel its token.")
+        .pitfall("cancellation-ignored")
+        .or_fail();
     expect_events(
         &lab,
         &[
@@ -769,6 +801,17 @@ async fn started_again(lab: Lab) {
     shaky(&lab, 2, run_ms, &mut supervisor);
     let (exits, took) = lab.timed(calm(&lab, "wait", supervisor.wait())).await;
     let round_ms = run_ms + delay_ms;
+    let stale = lab
+        .events()
+        .into_iter()
+        .find(|(_, e)| e.contains("cancelled"));
+    lab.expect(stale.is_none())
+        .expected("every start with a token that nobody has cancelled yet")
+        .got(stale.map_or_else(String::new, |(at_ms, event)| format!("{event} @{at_ms}")))
+        .why("The mill cancels its token before it panics. The next start needs another one.")
+        .pitfall("wrong-result")
+        .or_fail();
+    let starts = lab.events().len();
     expect_events(
         &lab,
         &[
@@ -777,10 +820,14 @@ async fn started_again(lab: Lab) {
             (2 * round_ms, "start 3"),
         ],
         &format!(
-            "Every start panics after {run_ms} ms, but for the third; {delay_ms} ms after a \
-             panic comes the next one, with a token that nobody has cancelled yet."
+            "The first two starts panic, after {run_ms} ms. The next one comes {delay_ms} ms \
+             after the panic, with a token of its own."
         ),
-        "lost-panic",
+        if starts < 3 {
+            "lost-panic"
+        } else {
+            "wrong-result"
+        },
     );
     lab.expect_took(took, 2 * round_ms + run_ms)
         .why("A worker that waits for its restart has not ended yet, and its last start counts.")
@@ -805,11 +852,23 @@ async fn restarts_are_limited(lab: Lab) {
     shaky(&lab, most + 3, 10, &mut supervisor);
     let crew = Crew::new(&lab);
     crew.brief("pump", 1_000, &End::Done, &mut supervisor);
+    // Nobody awaits the supervisor meanwhile.
+    sleep(ms(500)).await;
     let exits = calm(&lab, "wait", supervisor.wait()).await;
     let last = most + 1;
     let starts: Vec<_> = (1..=last)
         .map(|start| (u64::from(start - 1) * 50, format!("start {start}")))
         .collect();
+    let late = lab.events().iter().any(|(at_ms, _)| *at_ms >= 500);
+    lab.expect(!late || lab.events().len() > starts.len())
+        .expected(time_line(&starts))
+        .got(time_line(&lab.events()))
+        .why(
+            "Nobody awaited the supervisor before 500 ms. The restart must not need that: a \
+             worker's own task can start it again.",
+        )
+        .pitfall("forgotten-await")
+        .or_fail();
     lab.expect(time_line(&lab.events()) == time_line(&starts))
         .expected(time_line(&starts))
         .got(time_line(&lab.events()))
@@ -940,10 +999,13 @@ async fn runs_until(lab: Lab) {
     let run = tokio::spawn(supervisor.run_until(stop.clone(), ms(200)));
     sleep(ms(100)).await;
     stop.cancel();
-    let exits = match run.await {
-        Ok(exits) => exits,
-        Err(error) => resume_unwind(error.into_panic()),
+    let joined = async {
+        match run.await {
+            Ok(exits) => exits,
+            Err(error) => resume_unwind(error.into_panic()),
+        }
     };
+    let exits = calm(&lab, "run_until", joined).await;
     expect_events(
         &lab,
         &[

@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use exercise::{as_completed, first_ok, gather_ordered, hedged};
+use futures::stream::BoxStream;
 
 /// Holds only for a future that gives a `T` and may move to another thread.
 fn send_future_of<T>(_future: impl Future<Output = T> + Send) {}
@@ -17,10 +18,8 @@ async fn job(path: String) -> Result<Vec<u8>, String> {
 
 /// Task 1. The stream is in a box, so it is `Send` and `Unpin`.
 pub fn shape_of_as_completed() {
-    let stream = as_completed(vec![job(String::new())]);
-    let _: std::pin::Pin<
-        Box<dyn kata_harness::futures::Stream<Item = (usize, Result<Vec<u8>, String>)> + Send>,
-    > = stream;
+    let jobs = vec![job(String::new())];
+    let _: BoxStream<'static, (usize, Result<Vec<u8>, String>)> = as_completed(jobs);
 }
 
 /// Task 2.

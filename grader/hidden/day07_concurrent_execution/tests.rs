@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use exercise::{as_completed, first_ok, gather_ordered, hedged};
-use kata_harness::futures::StreamExt;
+use futures::StreamExt;
 use kata_harness::{Call, CallInfo, Cancel, Lab, Service, Suite, ms};
 use tokio::time::{sleep, timeout};
 
@@ -634,6 +634,17 @@ async fn hedged_starts(lab: Lab) {
     let list = List::new(&lab, plans);
     let attempts = hedged(ms(delay_ms), list.jobs());
     let (got, took) = timed(&lab, attempts).await;
+    let end_ms = delay_ms * 3 + quick_ms * 2;
+    lab.expect(!matches!(got, Some(Err(_))))
+        .expected(format!("Ok(4) at {end_ms} ms"))
+        .got(format!(
+            "{} at {} ms",
+            drawn(got.as_ref()),
+            took.as_millis()
+        ))
+        .why("Job 1 fails while job 0 still runs and others wait: a failure ends nothing here.")
+        .pitfall("swallowed-error")
+        .or_fail();
     let second_ms = delay_ms;
     let third_ms = second_ms + quick_ms;
     let (fourth_ms, fifth_ms) = (third_ms + delay_ms, third_ms + 2 * delay_ms);
@@ -652,7 +663,6 @@ async fn hedged_starts(lab: Lab) {
         ),
         "sequential-awaits",
     );
-    let end_ms = fifth_ms + quick_ms;
     lab.expect(got == Some(Ok(4)) && took == ms(end_ms))
         .expected(format!("Ok(4) at {end_ms} ms"))
         .got(format!(

@@ -1,5 +1,8 @@
 //! wrong: an end is only counted if the task has returned
-//! fails: placeholder: failed
+//! fails: who is left at the end of the grace is aborted: failed
+//! fails: the report has every worker once, early and late ones: failed
+//! fails: run_until ends with the workers, or when it is told: failed
+//! fails: an aborted supervisor takes its workers with it: failed
 //! pitfall: swallowed-error
 
 mod given;

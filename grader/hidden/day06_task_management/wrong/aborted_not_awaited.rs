@@ -1,5 +1,5 @@
 //! wrong: shutdown aborts, and returns before the aborted tasks are gone
-//! fails: placeholder: failed
+//! fails: when shutdown returns every worker is gone: failed
 //! pitfall: leaked-resource
 
 mod given;

@@ -1,5 +1,7 @@
 //! wrong: shutdown sleeps for the whole grace, though everybody has ended
-//! fails: placeholder: failed
+//! fails: shutdown asks, and waits for those who clean up: failed
+//! fails: nobody is started again once shutdown has begun: failed
+//! fails: an aborted supervisor takes its workers with it: failed
 //! pitfall: sequential-awaits
 
 mod given;

@@ -1,5 +1,6 @@
 //! wrong: run_until aborts its workers when it is told to stop
-//! fails: placeholder: failed
+//! fails: run_until ends with the workers, or when it is told: failed
+//! fails: an aborted supervisor takes its workers with it: failed
 //! pitfall: cancellation-ignored
 
 mod given;

@@ -1,5 +1,5 @@
 //! wrong: the delay before a restart is slept to its end during a shutdown
-//! fails: placeholder: failed
+//! fails: nobody is started again once shutdown has begun: failed
 //! pitfall: cancellation-ignored
 
 mod given;

@@ -1,5 +1,8 @@
 //! wrong: the handles are kept, and detach their tasks when they are dropped
-//! fails: placeholder: failed
+//! fails: a supervisor that is dropped aborts its workers: failed
+//! fails: the report has every worker once, early and late ones: failed
+//! fails: a shutdown dropped at any pending aborts the rest: failed
+//! fails: an aborted supervisor takes its workers with it: failed
 //! pitfall: leaked-task
 
 mod given;

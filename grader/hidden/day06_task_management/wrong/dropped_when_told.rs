@@ -1,5 +1,11 @@
 //! wrong: a worker's future is dropped as soon as its token is cancelled
-//! fails: placeholder: failed
+//! fails: shutdown asks, and waits for those who clean up: failed
+//! fails: a worker that cancels its own token stops nobody else: failed
+//! fails: who is left at the end of the grace is aborted: failed
+//! fails: the report has every worker once, early and late ones: failed
+//! fails: nobody is started again once shutdown has begun: failed
+//! fails: run_until ends with the workers, or when it is told: failed
+//! fails: an aborted supervisor takes its workers with it: failed
 //! pitfall: cleanup-forgotten
 
 mod given;

@@ -1,5 +1,7 @@
 //! wrong: the ends are collected inside the future that the timeout drops
-//! fails: placeholder: failed
+//! fails: who is left at the end of the grace is aborted: failed
+//! fails: the report has every worker once, early and late ones: failed
+//! fails: run_until ends with the workers, or when it is told: failed
 //! pitfall: swallowed-error
 
 mod given;

@@ -1,5 +1,7 @@
 //! wrong: every JoinError counts as an abort
-//! fails: placeholder: failed
+//! fails: a task's end is told: done, panicked or aborted: failed
+//! fails: a panic whose payload is no text has an end too: failed
+//! fails: every job's end is told, in the order they ended: failed
 //! pitfall: lost-panic
 
 mod given;

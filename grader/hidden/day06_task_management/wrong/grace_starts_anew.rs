@@ -1,5 +1,7 @@
 //! wrong: every worker that ends gives the others a new grace
-//! fails: placeholder: failed
+//! fails: who is left at the end of the grace is aborted: failed
+//! fails: run_until ends with the workers, or when it is told: failed
+//! fails: an aborted supervisor takes its workers with it: failed
 //! pitfall: never-ends
 
 mod given;

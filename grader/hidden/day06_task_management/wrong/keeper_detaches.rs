@@ -1,5 +1,9 @@
 //! wrong: each start is a task of its own, which the abort of its keeper does not reach
-//! fails: placeholder: failed
+//! fails: a supervisor that is dropped aborts its workers: failed
+//! fails: who is left at the end of the grace is aborted: failed
+//! fails: when shutdown returns every worker is gone: failed
+//! fails: a shutdown dropped at any pending aborts the rest: failed
+//! fails: an aborted supervisor takes its workers with it: failed
 //! pitfall: leaked-task
 
 mod given;

@@ -1,5 +1,10 @@
 //! wrong: the workers are futures that only run while the supervisor is awaited
-//! fails: placeholder: failed
+//! fails: workers run without being awaited: failed
+//! fails: a worker that cancels its own token stops nobody else: failed
+//! fails: when shutdown returns every worker is gone: failed
+//! fails: the report has every worker once, early and late ones: failed
+//! fails: after the last restart a panic is the worker's end: failed
+//! fails: nobody is started again once shutdown has begun: failed
 //! pitfall: forgotten-await
 
 mod given;

@@ -1,5 +1,8 @@
 //! wrong: after the grace the workers are detached, and shutdown returns
-//! fails: placeholder: failed
+//! fails: who is left at the end of the grace is aborted: failed
+//! fails: when shutdown returns every worker is gone: failed
+//! fails: a shutdown dropped at any pending aborts the rest: failed
+//! fails: an aborted supervisor takes its workers with it: failed
 //! pitfall: leaked-task
 
 mod given;

@@ -1,5 +1,7 @@
 //! wrong: every worker has a clone of the supervisor's token, not a child of it
-//! fails: placeholder: failed
+//! fails: a worker that cancels its own token stops nobody else: failed
+//! fails: a worker that panics is started again after the delay: failed
+//! fails: after the last restart a panic is the worker's end: failed
 //! pitfall: cancellation-ignored
 
 mod given;

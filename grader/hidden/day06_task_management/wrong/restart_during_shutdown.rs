@@ -1,5 +1,5 @@
 //! wrong: a worker that panics is started again, shutdown or not
-//! fails: placeholder: failed
+//! fails: nobody is started again once shutdown has begun: failed
 //! pitfall: cancellation-ignored
 
 mod given;

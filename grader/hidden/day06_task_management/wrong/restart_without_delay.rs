@@ -1,6 +1,8 @@
 //! wrong: a worker that panics is started again at once
-//! fails: placeholder: failed
-//! pitfall: lost-panic
+//! fails: a worker that panics is started again after the delay: failed
+//! fails: after the last restart a panic is the worker's end: failed
+//! fails: nobody is started again once shutdown has begun: failed
+//! pitfall: wrong-result
 
 mod given;
 

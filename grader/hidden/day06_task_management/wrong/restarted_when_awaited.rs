@@ -1,6 +1,6 @@
 //! wrong: a panic is noticed, and the worker restarted, only while somebody awaits the supervisor
-//! fails: placeholder: failed
-//! pitfall: never-ends
+//! fails: after the last restart a panic is the worker's end: failed
+//! pitfall: forgotten-await
 
 mod given;
 

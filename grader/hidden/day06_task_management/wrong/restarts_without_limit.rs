@@ -1,5 +1,8 @@
 //! wrong: a worker that panics is started again for ever
-//! fails: placeholder: failed
+//! fails: a worker's panic is told and disturbs nobody else: failed
+//! fails: the report has every worker once, early and late ones: failed
+//! fails: after the last restart a panic is the worker's end: failed
+//! fails: run_until ends with the workers, or when it is told: failed
 //! pitfall: never-ends
 
 mod given;

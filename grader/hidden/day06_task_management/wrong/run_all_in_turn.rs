@@ -1,5 +1,6 @@
 //! wrong: the handles are kept in a Vec and awaited one after the other
-//! fails: placeholder: failed
+//! fails: every job's end is told, in the order they ended: failed
+//! fails: a run_all that is dropped aborts every job: failed
 //! pitfall: wrong-result
 
 mod given;

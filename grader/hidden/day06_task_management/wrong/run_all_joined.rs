@@ -1,5 +1,5 @@
 //! wrong: the jobs are joined in the calling task, not spawned
-//! fails: placeholder: failed
+//! fails: jobs run at the same time, each in a task of its own: failed
 //! pitfall: lost-panic
 
 mod given;

@@ -1,5 +1,5 @@
 //! wrong: `start` is called by spawn, outside of the task
-//! fails: placeholder: failed
+//! fails: a worker's panic is told and disturbs nobody else: failed
 //! pitfall: lost-panic
 
 mod given;

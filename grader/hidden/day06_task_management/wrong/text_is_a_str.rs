@@ -1,5 +1,11 @@
 //! wrong: a panic that was formatted (a String) is taken for one without a message
-//! fails: placeholder: failed
+//! fails: a task's end is told: done, panicked or aborted: failed
+//! fails: every job's end is told, in the order they ended: failed
+//! fails: a worker's panic is told and disturbs nobody else: failed
+//! fails: the report has every worker once, early and late ones: failed
+//! fails: after the last restart a panic is the worker's end: failed
+//! fails: nobody is started again once shutdown has begun: failed
+//! fails: run_until ends with the workers, or when it is told: failed
 //! pitfall: lost-panic
 
 mod given;

@@ -1,6 +1,7 @@
 //! wrong: a restarted worker gets the token of its first start
-//! fails: placeholder: failed
-//! pitfall: lost-panic
+//! fails: a worker that panics is started again after the delay: failed
+//! fails: after the last restart a panic is the worker's end: failed
+//! pitfall: wrong-result
 
 mod given;
 

@@ -1,5 +1,8 @@
 //! wrong: shutdown asks, and waits until everybody has ended
-//! fails: placeholder: failed
+//! fails: who is left at the end of the grace is aborted: failed
+//! fails: the report has every worker once, early and late ones: failed
+//! fails: run_until ends with the workers, or when it is told: failed
+//! fails: an aborted supervisor takes its workers with it: failed
 //! pitfall: never-ends
 
 mod given;

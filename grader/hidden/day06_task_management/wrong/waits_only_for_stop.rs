@@ -1,5 +1,5 @@
 //! wrong: run_until waits for `stop`, though all workers have ended
-//! fails: placeholder: failed
+//! fails: run_until ends with the workers, or when it is told: failed
 //! pitfall: never-ends
 
 mod given;

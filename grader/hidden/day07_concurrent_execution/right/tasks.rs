@@ -69,9 +69,10 @@ where
         })
     });
     let racing: Vec<_> = racing.collect();
-    if !racing.is_empty()
-        && let Ok((value, _losers)) = select_ok(racing).await
-    {
+    if racing.is_empty() {
+        return Err(Vec::new());
+    }
+    if let Ok((value, _losers)) = select_ok(racing).await {
         return Ok(value);
     }
     Err(errors.into_inner().unwrap().into_values().collect())
@@ -96,10 +97,11 @@ where
             // None: a delay beyond the end of all clocks.
             next_start = Instant::now().checked_add(delay);
         }
+        let at = next_start.filter(|_| waiting.len() > 0);
         let start = async {
-            match next_start {
-                Some(at) if waiting.len() > 0 => sleep_until(at).await,
-                _ => pending().await,
+            match at {
+                Some(at) => sleep_until(at).await,
+                None => pending().await,
             }
         };
         // Looks at its left side first.
