@@ -1,5 +1,4 @@
 //! wrong: both sides are polled each time, the finished one too
-//! fails: the two waits overlap: failed
 //! fails: a side that was ready is not polled again: failed
 //! fails: a side that has ended is dropped at once: failed
 //! pitfall: poll-after-ready
