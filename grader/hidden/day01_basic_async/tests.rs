@@ -226,10 +226,12 @@ async fn coffee_overlaps(lab: Lab) {
     let late = if water_ms > beans_ms { water } else { beans };
     lab.expect(late.started_ms == 0)
         .expected("`heat_water` and `grind` both start at 0 ms")
-        .got(format!("{water_ms} ms and {beans_ms} ms"))
+        .got(format!(
+            "`heat_water` at {water_ms} ms, `grind` at {beans_ms} ms"
+        ))
         .why(
             "One was first polled when the other was done, though neither needs the other. \
-             Making a future does not start it, and `.await` stays with one to its end.",
+             Making a future does not start it, and `.await` drives one future to its end.",
         )
         .pitfall("sequential-awaits")
         .at(late.location)
