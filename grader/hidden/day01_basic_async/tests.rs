@@ -355,7 +355,7 @@ async fn breakfast(lab: Lab) {
 async fn full_house(lab: Lab) {
     let (cafe, kitchen) = open(&lab);
     // Mostly a few, so that the chart can be read; now and then a crowd.
-    let tables = if lab.seed() % 8 == 0 {
+    let tables = if lab.seed().is_multiple_of(8) {
         100
     } else {
         lab.pick(2..=6)
