@@ -430,6 +430,7 @@ async fn receipt_time(lab: Lab) {
     let future = serve(&orders, &kitchen);
     tokio::time::sleep(ms(100)).await;
     let (receipt, took) = lab.timed(future).await;
+    expect_len(&lab, receipt.plates.len(), orders.len());
     // The wall's clock shows some microseconds, never the same: not to be printed.
     let got = match receipt.took.as_millis() {
         0..50 => "less than the shortest step takes".into(),
