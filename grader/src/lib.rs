@@ -121,6 +121,7 @@
 //! | `grade/run.rs` | Running the checks of a built program, several at a time, one process each |
 //! | `grade/rustc.rs` | The command lines of rustc: the learner's library, the hidden test, the contract |
 //! | `grade/stage.rs` | Copies an implementation into the grader's own folder, where rustc reads it |
+//! | `grade/work.rs` | One implementation on its way: staged, built, run, judged |
 //! | `desk.rs` | What a learner can ask for, whether by a command or by a key: verdicts recorded, hints, help, the solution, a fresh start |
 //! | `verify/mod.rs` | Whether the course is sound: what every exercise must hold, proved by running it |
 //! | `verify/style.rs` | Formatting and lints of everything an author writes in Rust |
@@ -143,6 +144,7 @@
 //! | `commands/hint.rs` | `kata hint`: one more hint at each call |
 //! | `commands/mark.rs` | `kata mark`: ask for help, or take it back |
 //! | `commands/mod.rs` | What the command line asks for |
+//! | `commands/new.rs` | `kata new`: the three trees of a new exercise, filled with a small one that works |
 //! | `commands/overview.rs` | `kata progress` and `kata list`: where the learner stands |
 //! | `commands/reset.rs` | `kata reset`: the stub as it was, and the learner's version in a safe place |
 //! | `commands/solution.rs` | `kata solution`: the reference solution, after ✅ or when the learner gives up |

@@ -28,18 +28,18 @@ pub fn verify(grader: &Grader, exercise: &Exercise, cancel: &Cancel) -> Result<V
 /// that lies elsewhere, and rustfmt would look for it.
 fn formatted(grader: &Grader, exercise: &Exercise, cancel: &Cancel) -> Result<Vec<Complaint>> {
     let bench = disk::temporary_folder()?;
+    // What `mod given;` finds there.
+    disk::write(&bench.path().join("given.rs"), b"")?;
     let mut copies = Vec::new();
     for file in sources(grader, exercise) {
         let text = disk::text(&grader.course.trusted.join(&file))?;
         let copy = bench.path().join(file.replace('/', "--"));
-        let without_modules: String = text
+        let text: String = text
             .lines()
-            .map(|line| match line {
-                "mod given;" => "// mod given;\n".to_owned(),
-                line => format!("{line}\n"),
-            })
+            .filter(|line| !line.starts_with("#[path"))
+            .map(|line| format!("{line}\n"))
             .collect();
-        disk::write(&copy, without_modules.as_bytes())?;
+        disk::write(&copy, text.as_bytes())?;
         copies.push((copy, file));
     }
     let mut rustfmt = command(grader.toolchain.sysroot.join("bin/rustfmt"));

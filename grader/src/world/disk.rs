@@ -64,6 +64,11 @@ pub fn temporary_folder() -> Result<TempDir> {
     tempfile::tempdir().context("no temporary folder could be made")
 }
 
+/// The same inside another folder.
+pub fn temporary_folder_in(folder: &Path) -> Result<TempDir> {
+    tempfile::tempdir_in(folder).context("no temporary folder could be made")
+}
+
 /// Bytes free where `folder` lies, if the system tells.
 pub fn free(folder: &Path) -> Option<u64> {
     let stat = rustix::fs::statvfs(folder).ok()?;

@@ -5,6 +5,7 @@ use std::{fs, os::unix::fs::symlink};
 use tempfile::TempDir;
 
 use super::*;
+use crate::world::process;
 
 fn exercise(files: &[(&str, &str)]) -> TempDir {
     let exercise = tempfile::tempdir().unwrap();
@@ -124,10 +125,7 @@ fn other_encodings_are_refused() {
 fn a_pipe_named_like_a_source_is_refused_without_waiting_for_a_writer() {
     let exercise = exercise(&[("src/lib.rs", "")]);
     let pipe = exercise.path().join("src/pipe.rs");
-    let made = std::process::Command::new("mkfifo")
-        .arg(&pipe)
-        .status()
-        .unwrap();
+    let made = process::command("mkfifo").arg(&pipe).status().unwrap();
     assert!(made.success());
     assert!(refusal(&exercise).starts_with("src/pipe.rs is not a regular file"));
     let source = read_source("src/pipe.rs".into(), &pipe);

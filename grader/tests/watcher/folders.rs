@@ -1,6 +1,11 @@
 //! Folders that move, vanish and come back; links; retargeting.
 
-use std::{fs, os::unix::fs::symlink, path::Path, sync::mpsc};
+use std::{
+    fs,
+    os::unix::fs::{PermissionsExt, symlink},
+    path::Path,
+    sync::mpsc,
+};
 
 use kata::world::watcher::{Mode, Notice, Options, Watcher};
 
@@ -156,6 +161,29 @@ fn sources_that_are_refused_are_told_once_and_their_return_too() {
         fs::write(course.lib(), "// small\n").unwrap();
         assert_ne!(course.digest(), refused.digest);
         course.counts_at_last("small again");
+    });
+}
+
+#[test]
+fn sources_that_may_not_be_read_are_told_and_so_is_their_return() {
+    if rustix::process::geteuid().is_root() {
+        eprintln!("skipped: root may read everything");
+        return;
+    }
+    both(|mut course| {
+        let allow = |path: &Path, mode| {
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        };
+        for (path, allowed) in [
+            (course.src(), 0o755),
+            (course.day(), 0o755),
+            (course.lib(), 0o644),
+        ] {
+            allow(&path, 0o000);
+            course.saved();
+            allow(&path, allowed);
+            course.counts_at_last("allowed again");
+        }
     });
 }
 

@@ -164,7 +164,7 @@ fn repository() -> TempDir {
     fs::write(root.path().join(".gitignore"), "sentinel.rs\n").unwrap();
     // Writing this file takes git far longer than the watcher waits after the one before.
     git(&["config", "filter.slow.smudge", "sleep 0.05; cat"]);
-    fs::write(root.path().join(".gitattributes"), "lib.rs filter=slow\n").unwrap();
+    fs::write(root.path().join(".gitattributes"), "m.rs filter=slow\n").unwrap();
     git(&["add", "."]);
     git(&["commit", "--quiet", "--message=stub"]);
     git(&["checkout", "--quiet", "-b", "solved"]);
