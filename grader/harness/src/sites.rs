@@ -10,7 +10,7 @@ use kata_report::Site;
 
 use crate::interpose::waker::{Tracer, Use};
 use crate::names;
-use crate::place::{Frame, frames_at, innermost};
+use crate::place::{Frame, innermost};
 use crate::world::World;
 
 /// More sites than this do not help anybody.
@@ -130,7 +130,7 @@ fn stacks(trace: &tokio::runtime::dump::Trace) -> Vec<Vec<Frame>> {
     let backtraces = trace.resolve_backtraces();
     let stacks = backtraces.iter().map(|backtrace| {
         let ips = backtrace.frames().map(|frame| frame.ip() as usize);
-        ips.flat_map(frames_at).collect()
+        ips.flat_map(crate::place::frames_at).collect()
     });
     stacks.collect()
 }
