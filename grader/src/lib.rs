@@ -144,6 +144,7 @@
 //! | `commands/hint.rs` | `kata hint`: one more hint at each call |
 //! | `commands/mark.rs` | `kata mark`: ask for help, or take it back |
 //! | `commands/mod.rs` | What the command line asks for |
+//! | `commands/new.rs` | `kata new`: the three trees of a new exercise, filled with a small one that works |
 //! | `commands/overview.rs` | `kata progress` and `kata list`: where the learner stands |
 //! | `commands/reset.rs` | `kata reset`: the stub as it was, and the learner's version in a safe place |
 //! | `commands/solution.rs` | `kata solution`: the reference solution, after ✅ or when the learner gives up |

@@ -11,7 +11,11 @@ use crate::world::World;
 /// So many idles under a root that never ends are the ticks of a periodic timer.
 pub(crate) const MAX_IDLES: u64 = 100_000;
 /// So many polls without an idle are a loop, unless the check allows more.
-pub(crate) const MAX_POLLS: u64 = 20_000;
+const MAX_POLLS: u64 = 20_000;
+/// Where there are very many tasks, so many for each of them.
+const POLLS_PER_TASK: u64 = 20;
+/// But never more: a loop that spawns has ever more tasks.
+const MOST_POLLS: u64 = 400_000;
 
 /// Idle moments: tokio is about to park because nothing can run.
 pub(crate) struct Idle {
@@ -91,6 +95,14 @@ impl Idle {
 
     pub fn allow_polls(&self, polls: u64) {
         self.allowed_polls.store(polls, SeqCst);
+    }
+
+    /// So many tasks were spawned, each of which may be polled some times.
+    pub fn allow_for_tasks(&self, tasks: usize) {
+        let polls = (tasks as u64)
+            .saturating_mul(POLLS_PER_TASK)
+            .min(MOST_POLLS);
+        self.allowed_polls.fetch_max(polls, SeqCst);
     }
 
     pub fn allowed_polls(&self) -> u64 {

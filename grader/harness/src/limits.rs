@@ -15,6 +15,7 @@ pub(crate) fn set() {
     let _ = setrlimit(Resource::As, limit(ADDRESS_SPACE));
     let _ = set_parent_process_death_signal(Some(Signal::KILL));
     crate::interpose::refuse_processes();
+    crate::interpose::few_arenas();
 }
 
 /// Elsewhere the grader's own limits must do.

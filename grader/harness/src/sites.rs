@@ -39,7 +39,9 @@ pub(crate) fn of_root(root: &mut Pin<Box<dyn Future<Output = ()>>>) -> (Poll<()>
 /// Where each of the tasks stands; those that tokio cannot look into, by where they were spawned.
 pub(crate) fn of_tasks(world: &World, traces: &[(tokio::task::Id, Vec<Vec<Frame>>)]) -> Vec<Site> {
     let mut sites = Vec::new();
-    for (number, task) in world.tasks.alive().into_iter().take(MAX_SITES) {
+    let alive = world.tasks.alive();
+    let more = alive.len().saturating_sub(MAX_SITES);
+    for (number, task) in alive.into_iter().take(MAX_SITES) {
         let who = format!("task {number}");
         let traced = traces
             .iter()
@@ -57,6 +59,11 @@ pub(crate) fn of_tasks(world: &World, traces: &[(tokio::task::Id, Vec<Vec<Frame>
         }
     }
     sites.truncate(MAX_SITES);
+    if let Some(last) = sites.last_mut()
+        && more > 0
+    {
+        last.doing = format!("{}; and {more} more tasks", last.doing);
+    }
     sites
 }
 

@@ -18,9 +18,9 @@ pub(crate) const NAME: &str = "kata-watchdog";
 /// How often it looks.
 const GLANCE: Duration = Duration::from_millis(20);
 /// A poll that took so much processor time does not end.
-const LONGEST_POLL: Duration = Duration::from_millis(1_000);
+const LONGEST_POLL: Duration = Duration::from_secs(1);
 /// A blocking job may take longer: that is what the pool is for.
-const LONGEST_JOB: Duration = Duration::from_millis(2_000);
+const LONGEST_JOB: Duration = Duration::from_secs(2);
 /// So many glances in a row at which every thread slept mean that nobody will wake.
 const STILL: u32 = 75;
 /// A loop is looked at so often to tell the function that loops from those that it calls.

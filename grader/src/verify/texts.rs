@@ -255,7 +255,12 @@ impl Texts<'_> {
     }
 
     fn variants(&mut self) {
-        for (folder, least) in [("right", 2), ("wrong", 5)] {
+        let (right, wrong) = if self.exercise.about.draft {
+            (1, 1)
+        } else {
+            (2, 5)
+        };
+        for (folder, least) in [("right", right), ("wrong", wrong)] {
             let found = disk::names(&self.course.hidden(self.exercise).join(folder));
             if found.len() < least {
                 let file = self.hidden(folder);

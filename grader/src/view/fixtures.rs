@@ -53,6 +53,7 @@ pub fn course() -> Vec<Exercise> {
                     .map(str::to_owned)
                     .into(),
                 ask: "why does dropping a future cancel it?".to_owned(),
+                draft: false,
                 deadline_ms: 10_000,
             },
         })

@@ -1,7 +1,7 @@
 //! Virtual time, settling, seeds, events and expectations.
 
 use std::cell::Cell;
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -86,14 +86,11 @@ fn a_task_that_is_left_is_named_by_where_it_was_spawned() {
 
 /// What depends on chance: a random number, the order of a hash map, an unbiased choice.
 async fn chances(lab: Lab, told: Arc<Mutex<Vec<String>>>) {
-    let map: HashMap<u32, ()> = (0..20).map(|n| (n, ())).collect();
-    let order: Vec<u32> = map.keys().copied().collect();
+    let set: HashSet<u32> = (0..20).collect();
+    let order: Vec<u32> = set.iter().copied().collect();
     let in_job = tokio::task::spawn_blocking(|| {
-        (0..20)
-            .map(|n| (n, ()))
-            .collect::<HashMap<u32, ()>>()
-            .into_keys()
-            .collect::<Vec<_>>()
+        let set: HashSet<u32> = (0..20).collect();
+        set.into_iter().collect::<Vec<_>>()
     });
     let mut chosen = String::new();
     for _ in 0..16 {
