@@ -32,3 +32,5 @@ mod fixtures;
 mod properties;
 #[cfg(test)]
 mod snapshots;
+#[cfg(test)]
+mod verdict_fixtures;

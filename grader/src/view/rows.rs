@@ -236,6 +236,19 @@ mod tests {
     }
 
     #[test]
+    fn tasks_that_ended_give_way_to_what_the_check_records() {
+        let mut spans: Vec<Span> = (0..6).map(|n| span(&format!("task {n}"), n, 9)).collect();
+        spans.extend((0..4).map(|n| span(&format!("fetch {n}"), 0, 9 + n)));
+        let lines = fold(rows(&spans), 5);
+        let shown = lines.iter().filter_map(|line| match line {
+            Line::Shown(row) => Some(row.lane),
+            Line::Folded(_) => None,
+        });
+        let shown: Vec<&str> = shown.collect();
+        assert_eq!(shown, ["fetch 0", "fetch 1", "fetch 2", "fetch 3"]);
+    }
+
+    #[test]
     fn however_many_rows_there_are_the_limit_holds() {
         for count in [0, 1, 2, 3, 7, 40, 400] {
             let spans: Vec<Span> = (0..count)
