@@ -70,12 +70,14 @@ impl Idle {
             waiters.into_iter().for_each(Waker::wake);
             return Park::Woken;
         }
-        if self.idles.fetch_add(1, SeqCst) == MAX_IDLES {
+        // Without a poll it was the sentinel that woke, or tokio turned over its timers. Where
+        // polls of tasks are not seen, every idle moment counts.
+        let noticed = polls > 0 || !cfg!(task_hooks);
+        if noticed && self.idles.fetch_add(1, SeqCst) == MAX_IDLES {
             self.wake_root();
         }
         let mut times = lock(&self.times);
         times.last = now;
-        // Without a poll it was the sentinel that woke, or tokio turned over its timers.
         if polls == 0 || now == times.last_own {
             return Park::Still;
         }
