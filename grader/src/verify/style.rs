@@ -29,7 +29,7 @@ pub fn verify(grader: &Grader, exercise: &Exercise, cancel: &Cancel) -> Result<V
 fn formatted(grader: &Grader, exercise: &Exercise, cancel: &Cancel) -> Result<Vec<Complaint>> {
     let bench = disk::temporary_folder()?;
     // What `mod given;` finds there.
-    disk::write(&bench.path().join("given.rs"), b"")?;
+    disk::write(&bench.path().join("given.rs"), b"//! Given.\n")?;
     let mut copies = Vec::new();
     for file in sources(grader, exercise) {
         let text = disk::text(&grader.course.trusted.join(&file))?;

@@ -3,6 +3,7 @@
 use std::{
     fs,
     io::Write,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
@@ -15,7 +16,16 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     let folder = path.parent().context("a file needs a folder")?;
     let what = || format!("{} could not be written", path.display());
     fs::create_dir_all(folder).with_context(what)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder).with_context(what)?;
+    // As any new file: readable as far as the user's umask allows.
+    let mut file = tempfile::Builder::new()
+        .permissions(fs::Permissions::from_mode(0o666))
+        .tempfile_in(folder)
+        .with_context(what)?;
+    if let Ok(old) = fs::metadata(path) {
+        file.as_file()
+            .set_permissions(old.permissions())
+            .with_context(what)?;
+    }
     file.write_all(bytes).with_context(what)?;
     file.persist(path).with_context(what)?;
     Ok(())
