@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::world::World;
 
 /// So many idles under a root that never ends are the ticks of a periodic timer.
-pub(crate) const MAX_IDLES: u64 = 100_000;
+pub(crate) const MAX_IDLES: u64 = 50_000;
 /// So many polls without an idle are a loop, unless the check allows more.
 const MAX_POLLS: u64 = 20_000;
 /// Where there are very many tasks, so many for each of them.

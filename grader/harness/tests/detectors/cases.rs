@@ -100,7 +100,7 @@ pub fn suite() -> Suite {
     let suite = suite.task(2);
     suite!(suite: sleeps_for_a_month, wakes_daily_for_a_year, sleeps_in_a_job, computes_in_a_job, computes_in_a_poll,
         shares_a_std_lock_with_a_job, a_hundred_short_jobs, yields_a_little, many_messages_at_one_instant,
-        a_heartbeat_that_is_left_alone, a_panic_that_is_handled, notified_by_a_job, a_task_that_panics, many_tasks_at_one_instant, ticks_for_a_quarter_of_an_hour);
+        a_heartbeat_that_is_left_alone, a_panic_that_is_handled, notified_by_a_job, a_task_that_panics, many_tasks_at_one_instant, ticks_for_minutes);
     let suite = suite.task(3);
     suite!(suite: takes_all_memory, ends_the_process, reads_its_input, prints);
     suite
