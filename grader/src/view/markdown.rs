@@ -10,8 +10,8 @@ const CONTINUED: usize = 4;
 
 /// `text` in lines of `style`'s prose width, each with `indent` columns before it.
 ///
-/// Headings, paragraphs, lists, fenced code, `inline code`, **strong** text and
-/// links are understood; everything else stays as it is written. A line of code
+/// Headings, paragraphs, lists, fenced code, `inline code`, **strong** text,
+/// links and anchors are understood; everything else stays as it is written. A line of code
 /// too long for the page goes on below, further in.
 pub fn render(markdown: &str, indent: usize, style: &Style) -> String {
     let mut blocks: Vec<String> = Vec::new();
@@ -56,7 +56,8 @@ fn blocks_of(text: &str) -> Vec<Block> {
                 .collect();
             blocks.push(Block::Code(code));
             open = false;
-        } else if words.is_empty() {
+        } else if words.is_empty() || words.starts_with("<a id=") {
+            // An anchor is for browsers.
             open = false;
         } else if let Some(title) = heading(words) {
             blocks.push(Block::Heading(title.to_owned()));
@@ -160,23 +161,34 @@ fn inline(words: &str, style: &Style) -> String {
     painted
 }
 
+/// `**strong**` and `*stressed*` words, without their stars.
 fn strong(prose: &str, style: &Style) -> String {
-    let parts: Vec<&str> = prose.split("**").collect();
-    if parts.len().is_multiple_of(2) {
-        // A lone pair of stars is no markup.
-        return prose.to_owned();
+    let mut painted = String::new();
+    let mut rest = prose;
+    while let Some((before, words, after)) = stressed(rest) {
+        painted.push_str(before);
+        painted.push_str(&by_word(words, |word| style.bold(word)));
+        rest = after;
     }
-    parts
-        .iter()
-        .enumerate()
-        .map(|(number, part)| {
-            if number % 2 == 1 {
-                by_word(part, |word| style.bold(word))
-            } else {
-                (*part).to_owned()
-            }
-        })
-        .collect()
+    painted + rest
+}
+
+/// What stands before, between and after the first pair of stars that embraces words.
+fn stressed(prose: &str) -> Option<(&str, &str, &str)> {
+    let opens = prose.match_indices('*').find(|(at, _)| {
+        let after = prose[*at..].trim_start_matches('*').chars().next();
+        let before = prose[..*at].chars().next_back();
+        after.is_some_and(|next| !next.is_whitespace())
+            && before.is_none_or(|last| !last.is_alphanumeric())
+    })?;
+    let (before, tail) = prose.split_at(opens.0);
+    let stars = if tail.starts_with("**") { "**" } else { "*" };
+    let tail = &tail[stars.len()..];
+    let closes = tail
+        .match_indices(stars)
+        .find(|(at, _)| *at > 0 && !tail[..*at].ends_with(char::is_whitespace))?;
+    let (words, after) = tail.split_at(closes.0);
+    Some((before, words, &after[stars.len()..]))
 }
 
 /// `[text](url)` becomes `text (url)`.
@@ -225,10 +237,17 @@ mod tests {
     }
 
     #[test]
-    fn a_lone_pair_of_stars_is_no_markup() {
-        let text = "2 ** 3, not **two**";
+    fn stars_around_words_are_markup_and_others_are_not() {
+        let text = "2 ** 3, 4*b*c, *not* **two** *";
         let style = Style::plain(80);
-        assert_eq!(render(text, 0, &style), "2 ** 3, not **two**\n");
+        assert_eq!(render(text, 0, &style), "2 ** 3, 4*b*c, not two *\n");
+    }
+
+    #[test]
+    fn an_anchor_is_left_out() {
+        let text = "## Deadlock\n\n<a id=\"deadlock\"></a>\n\nEvery task waits.";
+        let style = Style::plain(80);
+        assert_eq!(render(text, 0, &style), "Deadlock\n\nEvery task waits.\n");
     }
 
     #[test]

@@ -12,6 +12,7 @@ pub mod failure;
 pub mod footer;
 pub mod hints;
 pub mod json;
+pub mod label;
 pub mod list;
 pub mod markdown;
 pub mod progress;
@@ -31,3 +32,5 @@ mod fixtures;
 mod properties;
 #[cfg(test)]
 mod snapshots;
+#[cfg(test)]
+mod verdict_fixtures;

@@ -125,13 +125,11 @@ impl Watch {
             .desk
             .next_after(self.machine.current())
             .map(|next| next.slug.clone());
-        match next {
-            Some(slug) => self.open(&slug),
-            None => {
-                let page = view::done::next(None, &self.canvas.style);
-                self.show(&page)
-            }
+        if let Some(slug) = next {
+            return self.open(&slug);
         }
+        let page = view::done::next(None, &self.canvas.style);
+        self.show(&page)
     }
 
     // Verdicts.
