@@ -15,7 +15,7 @@
 //! |---|---|
 //! | deadlock | a sentinel timer two years ahead fires, and nobody was idle for a year before |
 //! | a missed wake-up | the same, and polled once more the code goes on |
-//! | no end | 100,000 idle moments, or timers that go on for years |
+//! | no end | 50,000 idle moments, or timers that go on for years |
 //! | busy loop | 20,000 polls at one instant |
 //! | `thread::sleep` on the runtime | std's way to the system leads here |
 //! | a std lock, channel or join on the runtime | so does its way to wait; nobody is left to end it |
