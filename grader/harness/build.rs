@@ -7,14 +7,19 @@ fn main() {
     println!("cargo::rustc-check-cfg=cfg(tokio_unstable)");
     println!("cargo::rustc-check-cfg=cfg(task_hooks)");
     println!("cargo::rustc-check-cfg=cfg(task_dumps)");
+    println!("cargo::rustc-check-cfg=cfg(interposing)");
     let unstable = env::var_os("CARGO_CFG_TOKIO_UNSTABLE").is_some();
-    let linux = env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "linux");
-    let dumps = env::var("CARGO_CFG_TARGET_ARCH")
-        .is_ok_and(|arch| matches!(arch.as_str(), "x86" | "x86_64" | "aarch64"));
+    let target = |what: &str| env::var(format!("CARGO_CFG_TARGET_{what}")).unwrap_or_default();
+    let linux = target("OS") == "linux";
     if unstable {
         println!("cargo::rustc-cfg=task_hooks");
     }
-    if unstable && linux && dumps {
+    if unstable && linux && matches!(target("ARCH").as_str(), "x86" | "x86_64" | "aarch64") {
         println!("cargo::rustc-cfg=task_dumps");
+    }
+    // What std asks of the system passes through libc's names on glibc, and the arguments of a
+    // system call lie in registers where words have 64 bits.
+    if linux && target("ENV") == "gnu" && target("POINTER_WIDTH") == "64" {
+        println!("cargo::rustc-cfg=interposing");
     }
 }

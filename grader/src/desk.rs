@@ -1,7 +1,7 @@
 //! What a learner can ask for, whether by a command or by a key: verdicts
 //! recorded, hints, help, the solution, a fresh start.
 
-use std::{fs, sync::Arc};
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 
@@ -17,7 +17,7 @@ use crate::{
     },
     view::{self, style::Style},
     world::{
-        clock,
+        clock, disk,
         progress_file::{Notice, ProgressError, ProgressFile},
     },
 };
@@ -166,8 +166,7 @@ impl Desk {
             .context("there is no such exercise")?
             .clone();
         let file = self.grader.course.hidden(&exercise).join("hints.md");
-        let text = fs::read_to_string(&file)
-            .with_context(|| format!("{} cannot be read", file.display()))?;
+        let text = disk::text(&file)?;
         let tasks = hints::parse(&text);
         // Hints are for the task at hand: the first one that is not passed.
         let task = self
@@ -187,8 +186,7 @@ impl Desk {
     /// The page of a pitfall, by its anchor.
     pub fn pitfall(&self, anchor: &str, style: &Style) -> Result<String> {
         let file = self.grader.course.trusted.join("docs/pitfalls.md");
-        let text = fs::read_to_string(&file)
-            .with_context(|| format!("{} cannot be read", file.display()))?;
+        let text = disk::text(&file)?;
         let section = model::book::section(&text, anchor)
             .with_context(|| format!("{} has no section {anchor}", file.display()))?;
         Ok(view::markdown::render(&section, 0, style))
@@ -197,6 +195,6 @@ impl Desk {
     /// The reference solution's source.
     pub fn solution(&self, exercise: &Exercise) -> Result<String> {
         let file = self.grader.course.solution(exercise).join("src/lib.rs");
-        fs::read_to_string(&file).with_context(|| format!("{} cannot be read", file.display()))
+        disk::text(&file)
     }
 }

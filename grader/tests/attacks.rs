@@ -36,13 +36,13 @@ fn attacked(code: &str) -> Value {
     )
 }
 
-/// The result of grading this source; nothing may pass.
+/// The result of grading this source whole; it must not pass.
 fn graded(source: &str) -> Value {
-    let run = Test::new()
-        .source(source)
-        .args(&["check", DAY, "--json"])
-        .run()
-        .code(1);
+    judged(&["check", DAY, "--json"], source)
+}
+
+fn judged(arguments: &[&str], source: &str) -> Value {
+    let run = Test::new().source(source).args(arguments).run().code(1);
     let result = run.json()["results"][0].clone();
     assert_ne!(result["status"], "passed", "{result:#}");
     assert_ne!(result["status"], "grader_error", "{result:#}");

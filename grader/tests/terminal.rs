@@ -1,5 +1,10 @@
 //! The terminal as a learner has it: a real pseudo-terminal, real signals, a real shell.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the tests start the programs that they watch"
+)]
+
 mod support;
 
 #[path = "terminal/child.rs"]

@@ -1,5 +1,10 @@
 //! Every way to save counts exactly once, whether the system announces it or not.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the tests start the programs that save"
+)]
+
 mod support;
 
 #[path = "watcher/course.rs"]

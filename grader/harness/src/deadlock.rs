@@ -22,10 +22,9 @@ pub(crate) fn look_into(world: &World, run: &mut Run, at_ms: u64) -> Outcome {
         if on_its_own {
             *finding = missed_wake_up(at_ms);
         } else if threads::foreign() > 0 {
-            finding.why =
-                "The code started an OS thread. Virtual time cannot see it: as far as the \
+            "The code started an OS thread. Virtual time cannot see it: as far as the \
                            runtime knows, nobody is left who could wake a task."
-                    .to_owned();
+                .clone_into(&mut finding.why);
         }
         set_sites(finding, sites);
     }
@@ -84,7 +83,6 @@ pub(crate) fn look_around(world: &World, run: &mut Run) -> (bool, Vec<Site>) {
     }
     let traces = sites::dump(&run.runtime);
     all.extend(sites::of_tasks(world, &traces));
-    all.truncate(sites::MAX_SITES);
     (ended, all)
 }
 

@@ -113,13 +113,13 @@ impl Lab {
             format!(
                 "{}, {} later than that",
                 in_ms(took),
-                in_ms(took - expected)
+                in_ms(took.saturating_sub(expected))
             )
         } else {
             format!(
                 "{}, {} earlier than that",
                 in_ms(took),
-                in_ms(expected - took)
+                in_ms(expected.saturating_sub(took))
             )
         };
         self.expect(took == expected)
@@ -167,7 +167,7 @@ impl Lab {
 
 /// `300 ms`, and fractions only where there are some.
 fn in_ms(time: Duration) -> String {
-    if time.subsec_nanos() % 1_000_000 == 0 {
+    if time.subsec_nanos().is_multiple_of(1_000_000) {
         format!("{} ms", time.as_millis())
     } else {
         format!("{time:?}")

@@ -1,7 +1,7 @@
 //! What the park hook sees: idle moments, those who wait for one, and polls since the last.
 
 use std::future::{Future, poll_fn};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 use std::time::Duration;
@@ -9,9 +9,13 @@ use std::time::Duration;
 use crate::world::World;
 
 /// So many idles under a root that never ends are the ticks of a periodic timer.
-pub(crate) const MAX_IDLES: u64 = 200_000;
+pub(crate) const MAX_IDLES: u64 = 100_000;
 /// So many polls without an idle are a loop, unless the check allows more.
-pub(crate) const MAX_POLLS: u64 = 20_000;
+const MAX_POLLS: u64 = 20_000;
+/// Where there are very many tasks, so many for each of them.
+const POLLS_PER_TASK: u64 = 20;
+/// But never more: a loop that spawns has ever more tasks.
+const MOST_POLLS: u64 = 400_000;
 
 /// Idle moments: tokio is about to park because nothing can run.
 pub(crate) struct Idle {
@@ -19,7 +23,6 @@ pub(crate) struct Idle {
     polls: AtomicU64,
     allowed_polls: AtomicU64,
     epoch: AtomicU64,
-    by_sentinel: AtomicBool,
     times: Mutex<Times>,
     waiters: Mutex<Vec<Waker>>,
     root: Mutex<Option<Waker>>,
@@ -29,7 +32,7 @@ pub(crate) struct Idle {
 #[derive(Default)]
 struct Times {
     last: Duration,
-    /// The last idle that the code under test saw, not the sentinel alone.
+    /// The last idle after which somebody was polled.
     last_own: Duration,
 }
 
@@ -37,7 +40,7 @@ struct Times {
 pub(crate) enum Park {
     /// Somebody waited for it: there is something to run after all.
     Woken,
-    /// Time stands still since the last one, or the sentinel alone moved it.
+    /// Time stands still since the last one, or moved and nobody noticed.
     Still,
     /// Time went on since the last one.
     After { from: Duration, to: Duration },
@@ -50,7 +53,6 @@ impl Default for Idle {
             polls: AtomicU64::new(0),
             allowed_polls: AtomicU64::new(MAX_POLLS),
             epoch: AtomicU64::new(0),
-            by_sentinel: AtomicBool::new(false),
             times: Mutex::default(),
             waiters: Mutex::default(),
             root: Mutex::default(),
@@ -61,7 +63,7 @@ impl Default for Idle {
 impl Idle {
     /// The park hook. Whoever waits for an idle moment is woken instead of letting time move.
     pub fn about_to_park(&self, now: Duration) -> Park {
-        self.polls.store(0, SeqCst);
+        let polls = self.polls.swap(0, SeqCst);
         let waiters = std::mem::take(&mut *lock(&self.waiters));
         if !waiters.is_empty() {
             self.epoch.fetch_add(1, SeqCst);
@@ -73,16 +75,12 @@ impl Idle {
         }
         let mut times = lock(&self.times);
         times.last = now;
-        if self.by_sentinel.swap(false, SeqCst) || now == times.last_own {
+        // Without a poll it was the sentinel that woke, or tokio turned over its timers.
+        if polls == 0 || now == times.last_own {
             return Park::Still;
         }
         let from = std::mem::replace(&mut times.last_own, now);
         Park::After { from, to: now }
-    }
-
-    /// The sentinel fired: the clock moved for its sake.
-    pub fn moved_by_sentinel(&self) {
-        self.by_sentinel.store(true, SeqCst);
     }
 
     /// Called before every poll of a task and of the root. True: there were so many polls at
@@ -97,6 +95,14 @@ impl Idle {
 
     pub fn allow_polls(&self, polls: u64) {
         self.allowed_polls.store(polls, SeqCst);
+    }
+
+    /// So many tasks were spawned, each of which may be polled some times.
+    pub fn allow_for_tasks(&self, tasks: usize) {
+        let polls = (tasks as u64)
+            .saturating_mul(POLLS_PER_TASK)
+            .min(MOST_POLLS);
+        self.allowed_polls.fetch_max(polls, SeqCst);
     }
 
     pub fn allowed_polls(&self) -> u64 {
@@ -116,7 +122,7 @@ impl Idle {
         lock(&self.times).last
     }
 
-    /// When the code under test was last idle.
+    /// When the last idle moment was after which somebody was polled.
     pub fn last_own(&self) -> Duration {
         lock(&self.times).last_own
     }

@@ -77,7 +77,7 @@ impl Lab {
     pub async fn timed<F: Future>(&self, future: F) -> (F::Output, Duration) {
         let begin = self.now();
         let output = future.await;
-        (output, self.now() - begin)
+        (output, self.now().saturating_sub(begin))
     }
 
     /// Waits until everybody else is idle at this same instant; virtual time does not move.

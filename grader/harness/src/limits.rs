@@ -5,7 +5,7 @@
 pub(crate) fn set() {
     use rustix::process::{Resource, Rlimit, Signal, set_parent_process_death_signal, setrlimit};
 
-    const ADDRESS_SPACE: u64 = 4 << 30;
+    const ADDRESS_SPACE: u64 = 2 << 30;
     let limit = |bytes| Rlimit {
         current: Some(bytes),
         maximum: Some(bytes),
@@ -15,6 +15,7 @@ pub(crate) fn set() {
     let _ = setrlimit(Resource::As, limit(ADDRESS_SPACE));
     let _ = set_parent_process_death_signal(Some(Signal::KILL));
     crate::interpose::refuse_processes();
+    crate::interpose::few_arenas();
 }
 
 /// Elsewhere the grader's own limits must do.

@@ -5,7 +5,8 @@ use std::any::Any;
 use kata_report::{CheckRecord, Finding, FindingKind, Span};
 
 use crate::panics::{self, Panic};
-use crate::runtime::{End, Run};
+use crate::root::End;
+use crate::runtime::Run;
 use crate::world::{World, blank, in_ms};
 use crate::{busy, deadlock};
 
@@ -21,17 +22,26 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
-    /// What is written down now, with `ended` if nothing was found before.
+    /// What is written down at the run's end, with `ended` if nothing was found before.
     pub fn now(world: &World, ended: Option<Finding>, virtual_ms: u64) -> Self {
+        Self::with(world, ended, virtual_ms, true)
+    }
+
+    /// What is written down while the code under test goes on writing.
+    pub fn meanwhile(world: &World) -> Self {
+        Self::with(world, None, world.now_ms(), false)
+    }
+
+    fn with(world: &World, ended: Option<Finding>, virtual_ms: u64, count: bool) -> Self {
         let written = world.written();
         let mut finding = written.finding.clone().or(ended);
         if let Some(finding) = &mut finding {
-            finding.panics = unreported(&written.panics);
+            finding.panics = unreported(&written.panics, count);
         }
         Self {
             finding,
             virtual_ms,
-            spans: world.spans.report(),
+            spans: world.spans.report(count),
         }
     }
 
@@ -84,6 +94,12 @@ fn root_panic(world: &World, payload: &(dyn Any + Send)) -> Finding {
         } else {
             format!("panicked: {message}")
         },
+        why: if unfinished {
+            "This part of the exercise is still to be written."
+        } else {
+            "A panic ends the code where it stands: what it had still to do is not done."
+        }
+        .to_owned(),
         pitfall: (!unfinished).then(|| "panics".to_owned()),
         location: seen.and_then(|panic| panic.location.location()),
         ..blank(FindingKind::Failed, world.now_ms())
@@ -91,7 +107,7 @@ fn root_panic(world: &World, payload: &(dyn Any + Send)) -> Finding {
 }
 
 /// Panics of tasks, in words.
-fn unreported(panics: &[Panic]) -> Vec<String> {
+fn unreported(panics: &[Panic], count: bool) -> Vec<String> {
     let in_tasks: Vec<&Panic> = panics.iter().filter(|panic| panic.in_task).collect();
     let mut lines: Vec<String> = in_tasks
         .iter()
@@ -99,7 +115,12 @@ fn unreported(panics: &[Panic]) -> Vec<String> {
         .map(ToString::to_string)
         .collect();
     if in_tasks.len() > MAX_PANICS {
-        lines.push(format!("and {} more", in_tasks.len() - MAX_PANICS));
+        let more = in_tasks.len() - MAX_PANICS;
+        lines.push(if count {
+            format!("and {more} more")
+        } else {
+            "and more".to_owned()
+        });
     }
     lines
 }

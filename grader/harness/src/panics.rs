@@ -29,16 +29,18 @@ impl std::fmt::Display for Panic {
 /// What an unmet expectation unwinds with: it is reported already, and no panic hook hears of it.
 pub(crate) struct Stop;
 
-/// Has every panic of a run written down; the default message still goes to standard error.
+/// Has every panic of a run written down instead of printed; others are printed as usual.
 pub(crate) fn watch() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let default = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
-            if let Some(world) = World::current() {
-                note(&world, info);
+            match World::current() {
+                // It goes into the report; printed, it would carry a thread's number,
+                // which differs from run to run.
+                Some(world) => note(&world, info),
+                None => default(info),
             }
-            default(info);
         }));
     });
 }

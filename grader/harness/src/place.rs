@@ -110,7 +110,7 @@ impl Frame {
             .map(|(file, line)| Location {
                 file,
                 line,
-                column: column.unwrap_or(1),
+                column: column.unwrap_or(1).max(1),
             });
         Self {
             function: function.to_owned(),

@@ -170,16 +170,12 @@ impl Service {
             let (call_info, in_flight) = service.start(label);
             let builder = &service.inner.builder;
             tokio::time::sleep(ms((builder.latency)(&call_info))).await;
-            match (builder.failure)(&call_info) {
-                Some(message) => {
-                    in_flight.end(SpanEnd::Failed);
-                    Err(Fault { message })
-                }
-                None => {
-                    in_flight.end(SpanEnd::Done);
-                    Ok(call_info.number)
-                }
+            if let Some(message) = (builder.failure)(&call_info) {
+                in_flight.end(SpanEnd::Failed);
+                return Err(Fault { message });
             }
+            in_flight.end(SpanEnd::Done);
+            Ok(call_info.number)
         })
     }
 

@@ -1,6 +1,8 @@
 //! Who waits where: the places at which the root and the tasks stand.
 
 use std::future::Future;
+#[cfg(task_dumps)]
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
@@ -37,7 +39,9 @@ pub(crate) fn of_root(root: &mut Pin<Box<dyn Future<Output = ()>>>) -> (Poll<()>
 /// Where each of the tasks stands; those that tokio cannot look into, by where they were spawned.
 pub(crate) fn of_tasks(world: &World, traces: &[(tokio::task::Id, Vec<Vec<Frame>>)]) -> Vec<Site> {
     let mut sites = Vec::new();
-    for (number, task) in world.tasks.alive().into_iter().take(MAX_SITES) {
+    let alive = world.tasks.alive();
+    let more = alive.len().saturating_sub(MAX_SITES);
+    for (number, task) in alive.into_iter().take(MAX_SITES) {
         let who = format!("task {number}");
         let traced = traces
             .iter()
@@ -55,6 +59,11 @@ pub(crate) fn of_tasks(world: &World, traces: &[(tokio::task::Id, Vec<Vec<Frame>
         }
     }
     sites.truncate(MAX_SITES);
+    if let Some(last) = sites.last_mut()
+        && more > 0
+    {
+        last.doing = format!("{}; and {more} more tasks", last.doing);
+    }
     sites
 }
 
@@ -99,7 +108,11 @@ fn is_plumbing(function: &str) -> bool {
 #[cfg(task_dumps)]
 pub(crate) fn dump(runtime: &tokio::runtime::Runtime) -> Vec<(tokio::task::Id, Vec<Vec<Frame>>)> {
     let handle = runtime.handle().clone();
-    let dump = runtime.block_on(async move { handle.dump().await });
+    // A dump polls every task; tokio panics if one of them wakes a task meanwhile.
+    let dump = catch_unwind(AssertUnwindSafe(|| {
+        runtime.block_on(async move { handle.dump().await })
+    }));
+    let Ok(dump) = dump else { return Vec::new() };
     let tasks = dump.tasks().iter().take(MAX_SITES);
     tasks
         .map(|task| (task.id(), stacks(task.trace())))

@@ -81,15 +81,21 @@ impl Spans {
         }
     }
 
-    /// All of them, in the order of their start; the last one's label says how many were left out.
-    pub fn report(&self) -> Vec<Span> {
+    /// All of them, in the order of their start; the last one's label says how many were left
+    /// out, unless they are being drawn without end and their number is chance.
+    pub fn report(&self, count: bool) -> Vec<Span> {
         let list = self.list();
         let mut spans: Vec<Span> = list.kept.iter().chain(&list.jumps).cloned().collect();
         spans.sort_by_key(|span| span.start_ms);
         if let Some(last) = spans.last_mut()
             && list.left_out > 0
         {
-            last.label = format!("{} (and {} more)", last.label, list.left_out);
+            let left_out = if count {
+                format!("{} more", list.left_out)
+            } else {
+                "more".to_owned()
+            };
+            last.label = format!("{} (and {left_out})", last.label);
         }
         spans
     }

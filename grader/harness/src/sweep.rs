@@ -11,7 +11,7 @@ use crate::lab::Lab;
 use crate::world::World;
 
 /// An operation that pends more often than this is not swept to its end.
-const MAX_ROUNDS: usize = 1_000;
+const MAX_ROUNDS: usize = 300;
 
 /// One round of a sweep.
 #[derive(Clone)]

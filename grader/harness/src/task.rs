@@ -32,7 +32,6 @@ struct List {
     tasks: Vec<Task>,
     /// Where in `tasks`. The hasher takes no random numbers: they are the code's under test.
     indices: HashMap<Id, usize, BuildHasherDefault<DefaultHasher>>,
-    polled: Option<Id>,
 }
 
 impl Tasks {
@@ -61,29 +60,21 @@ impl Tasks {
         }
     }
 
-    /// A task is about to be polled.
-    pub fn polled(&self, id: Id, count: bool) {
+    /// A task is polled at an instant of very many polls.
+    pub fn count_poll(&self, id: Id) {
         let mut list = self.list();
-        list.polled = Some(id);
-        if count && let Some(&index) = list.indices.get(&id) {
+        if let Some(&index) = list.indices.get(&id) {
             list.tasks[index].counted_polls += 1;
         }
     }
 
-    /// The poll is over.
-    pub fn poll_ended(&self) {
-        self.list().polled = None;
-    }
-
-    /// The span that ends with it, and whether it ended by itself and not from outside.
-    pub fn ended(&self, id: Id) -> (Option<SpanId>, bool) {
+    /// The span that ends with it. Whether it returned, panicked or was aborted, tokio does
+    /// not tell.
+    pub fn ended(&self, id: Id) -> Option<SpanId> {
         let mut list = self.list();
-        let by_itself = list.polled == Some(id);
-        let Some(index) = list.indices.remove(&id) else {
-            return (None, by_itself);
-        };
+        let index = list.indices.remove(&id)?;
         list.tasks[index].alive = false;
-        (list.tasks[index].span, by_itself)
+        list.tasks[index].span
     }
 
     /// Those not ended, with their numbers.

@@ -18,9 +18,9 @@ pub(crate) const NAME: &str = "kata-watchdog";
 /// How often it looks.
 const GLANCE: Duration = Duration::from_millis(20);
 /// A poll that took so much processor time does not end.
-const LONGEST_POLL: Duration = Duration::from_millis(1_000);
+const LONGEST_POLL: Duration = Duration::from_secs(1);
 /// A blocking job may take longer: that is what the pool is for.
-const LONGEST_JOB: Duration = Duration::from_millis(2_000);
+const LONGEST_JOB: Duration = Duration::from_secs(2);
 /// So many glances in a row at which every thread slept mean that nobody will wake.
 const STILL: u32 = 75;
 /// A loop is looked at so often to tell the function that loops from those that it calls.
@@ -171,10 +171,14 @@ fn loop_of(thread: i32) -> (String, Option<kata_report::Location>) {
         let Some(stack) = interpose::stack_of(thread) else {
             continue;
         };
+        for w in &stack {
+            eprintln!("{:x} {:?}", w.ip, frames_at(w.ip));
+        }
+        eprintln!();
         let outward_in = stack
             .iter()
             .rev()
-            .filter(|word| innermost(&frames_at(word.ip)).is_some());
+            .filter(|word| opening(word.start).is_some());
         let starts: Vec<usize> = outward_in.map(|word| word.start).collect();
         common = Some(match common {
             None => starts,
@@ -188,14 +192,16 @@ fn loop_of(thread: i32) -> (String, Option<kata_report::Location>) {
         thread::sleep(Duration::from_millis(1));
     }
     let start = common.and_then(|common| common.last().copied());
-    // An address is taken for a return address, so one more lies within the function.
-    let frame = start.and_then(|start| {
-        frames_at(start + 1)
-            .into_iter()
-            .find(|frame| frame.location.is_some())
-    });
+    let frame = start.and_then(opening);
     match frame {
         Some(frame) => (names::function(&frame.function), frame.location),
         None => (String::new(), None),
     }
+}
+
+/// Where a function of the learner's begins; `None` for any other.
+fn opening(start: usize) -> Option<Frame> {
+    // An address is taken for a return address, so one more lies within the function.
+    let mut frames = frames_at(start + 1).into_iter();
+    frames.find(|frame| frame.location.is_some())
 }

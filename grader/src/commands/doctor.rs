@@ -1,6 +1,6 @@
 //! `kata doctor`: what this machine gives and what it lacks.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
 use anyhow::Result;
 
@@ -9,6 +9,7 @@ use crate::{
     view::style::Style,
     world::{
         course::Course,
+        disk,
         process::{Cancel, capture, command},
         progress_file::ProgressFile,
         toolchain::{self, Toolchain},
@@ -95,14 +96,13 @@ fn linker() -> Finding {
 
 fn disk(workspace: &Path) -> Finding {
     const NEEDED: u64 = 1 << 30;
-    let Ok(stat) = rustix::fs::statvfs(workspace) else {
+    let Some(free) = disk::free(workspace) else {
         return Finding {
             sound: true,
             what: "disk",
             words: "free space unknown".to_owned(),
         };
     };
-    let free = stat.f_bavail.saturating_mul(stat.f_frsize);
     let words = format!("{} MiB free", free >> 20);
     if free < NEEDED {
         let words = format!("{words}\nthe compiled dependencies need about 1 GiB");
@@ -143,7 +143,7 @@ fn exercises(course: &Course) -> Vec<Finding> {
     let missing: Vec<String> = course
         .exercises
         .iter()
-        .filter(|exercise| fs::metadata(course.stub(exercise).join("src/lib.rs")).is_err())
+        .filter(|exercise| !course.stub(exercise).join("src/lib.rs").exists())
         .map(|exercise| {
             format!(
                 "{} is missing; bring it back: kata reset {} --yes",

@@ -8,6 +8,7 @@ mod doctor;
 mod exit;
 mod hint;
 mod mark;
+mod new;
 mod overview;
 mod reset;
 mod solution;
@@ -68,6 +69,8 @@ enum Command {
     Update,
     /// Completions for your shell
     Completions(completions::Arguments),
+    /// For authors: make a new exercise
+    New(new::Arguments),
     /// For authors: prove that exercises are sound
     Verify(verify::Arguments),
 }
@@ -121,6 +124,7 @@ fn run(context: &Context, arguments: Arguments) -> anyhow::Result<Exit> {
         Some(Command::Init(arguments)) => workspace::init(context, &arguments),
         Some(Command::Update) => workspace::update(context),
         Some(Command::Completions(arguments)) => Ok(completions::run(&arguments)),
+        Some(Command::New(arguments)) => new::run(context, &arguments),
         Some(Command::Verify(arguments)) => verify::run(context, &arguments),
         None => watch::run(context, &watch::Arguments::default()),
     }

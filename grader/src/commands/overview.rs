@@ -1,15 +1,15 @@
 //! `kata progress` and `kata list`: where the learner stands.
 
-use std::{fs, path::PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use clap::Args;
 
 use super::{
     context::{Context, progress_error},
     exit::{Exit, call_error},
 };
-use crate::{model::progress::Progress, view};
+use crate::{model::progress::Progress, view, world::disk};
 
 /// Arguments of `kata progress`.
 #[derive(Debug, Args)]
@@ -26,9 +26,7 @@ pub struct Arguments {
 pub fn progress(context: &Context, arguments: &Arguments) -> Result<Exit> {
     let mut desk = context.desk()?;
     if let Some(file) = &arguments.merge {
-        let bytes = fs::read(file)
-            .with_context(|| format!("{} cannot be read", file.display()))
-            .map_err(|error| call_error(format!("{error:#}")))?;
+        let bytes = disk::read(file).map_err(|error| call_error(format!("{error:#}")))?;
         let other = Progress::parse_bytes(&bytes).map_err(|problem| {
             call_error(format!(
                 "{}: {problem}\nNothing was changed.",

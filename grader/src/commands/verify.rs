@@ -1,8 +1,8 @@
 //! `kata verify`: prove that exercises are sound.
 
-use std::{fs, thread};
+use std::thread;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use clap::Args;
 
 use super::{
@@ -105,10 +105,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
 
 fn bless(grader: &Grader, exercise: &Exercise) -> Result<()> {
     let original = grader.course.original(exercise);
-    if original.is_dir() {
-        fs::remove_dir_all(&original)
-            .with_context(|| format!("{} could not be replaced", original.display()))?;
-    }
+    disk::remove_folder(&original)?;
     for (name, bytes) in disk::tree(&grader.course.stub(exercise).join("src"))? {
         disk::write(&original.join(name), &bytes)?;
     }

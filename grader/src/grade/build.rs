@@ -1,8 +1,8 @@
 //! From staged sources to a test program: the library first, then the hidden test.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use super::{phase::Phase, rustc::Shop};
 use crate::{
@@ -11,7 +11,10 @@ use crate::{
         plain,
     },
     model::verdict::Diagnostic,
-    world::process::{Cancel, capture},
+    world::{
+        disk,
+        process::{Cancel, capture},
+    },
 };
 
 /// What compiling gave.
@@ -33,8 +36,7 @@ pub enum Built {
 /// contract's are shown in their stead.
 pub fn build(shop: &Shop<'_>, hidden: &Path, cancel: &Cancel, on: &dyn Fn(Phase)) -> Result<Built> {
     on(Phase::Compiling);
-    fs::create_dir_all(&shop.out)
-        .with_context(|| format!("{} could not be made", shop.out.display()))?;
+    disk::make_folder(&shop.out)?;
     let printed = capture(&mut shop.library(), cancel)?;
     let mut found = diagnostics(&printed.stderr);
     if let Some(reach) = out_of_reach(shop, &found) {
@@ -86,7 +88,7 @@ fn errors(diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
 /// An error if the library was made of anything but the staged sources:
 /// `include_str!` of a file outside, a `#[path]` that climbs out.
 fn out_of_reach(shop: &Shop<'_>, found: &[Diagnostic]) -> Option<Diagnostic> {
-    let text = fs::read_to_string(shop.dep_info()).unwrap_or_default();
+    let text = disk::text(&shop.dep_info()).unwrap_or_default();
     let files = compiled_files(&text);
     let compiled = files
         .iter()

@@ -1,6 +1,6 @@
 //! Verdicts by the digest of all they depend on.
 
-use std::{fs, path::PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
@@ -28,7 +28,7 @@ impl Cache {
 
     /// The verdict that was kept under this key.
     pub fn get(&self, slug: &str, key: &str) -> Option<Graded> {
-        let kept: Kept = serde_json::from_slice(&fs::read(self.file(slug)).ok()?).ok()?;
+        let kept: Kept = serde_json::from_slice(&disk::read(&self.file(slug)).ok()?).ok()?;
         (kept.key == key).then_some(kept.graded)
     }
 

@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -62,9 +61,13 @@ impl Recipe {
     pub fn read(course: &Course, exercise: &Exercise, toolchain: &Toolchain) -> Result<Self> {
         let solution = course.solution(exercise);
         let hidden = course.hidden(exercise);
-        let learner = manifest("learner", &solution, &read(&solution.join("Cargo.toml"))?)?;
-        let hidden = manifest("hidden", &hidden, &read(&hidden.join("Cargo.toml"))?)?;
-        let lock = fs::read(course.trusted.join("Cargo.lock")).unwrap_or_default();
+        let learner = manifest(
+            "learner",
+            &solution,
+            &disk::text(&solution.join("Cargo.toml"))?,
+        )?;
+        let hidden = manifest("hidden", &hidden, &disk::text(&hidden.join("Cargo.toml"))?)?;
+        let lock = disk::read(&course.trusted.join("Cargo.lock")).unwrap_or_default();
         let mut parts = vec![
             toolchain.version.clone().into_bytes(),
             learner.clone().into_bytes(),
@@ -74,7 +77,7 @@ impl Recipe {
         ];
         for folder in ["grader/harness", "grader/report"] {
             let folder = course.trusted.join(folder);
-            parts.push(fs::read(folder.join("Cargo.toml"))?);
+            parts.push(disk::read(&folder.join("Cargo.toml"))?);
             for (name, bytes) in disk::tree(&folder.join("src"))? {
                 parts.push(name.into_bytes());
                 parts.push(bytes);
@@ -106,7 +109,7 @@ impl Recipe {
     /// What was built before, if nothing has changed since.
     pub fn built(&self) -> Option<Deps> {
         let deps: Deps =
-            serde_json::from_slice(&fs::read(self.folder.join("deps.json")).ok()?).ok()?;
+            serde_json::from_slice(&disk::read(&self.folder.join("deps.json")).ok()?).ok()?;
         let there = deps
             .learner
             .values()
@@ -288,10 +291,6 @@ fn hashed(file: &Path, folder: &Path) -> Result<PathBuf> {
     let stem = file.file_stem().unwrap_or_default().to_string_lossy();
     disk::twin(file, folder, &format!("{stem}-"))?
         .with_context(|| format!("{} has no twin in {}", file.display(), folder.display()))
-}
-
-fn read(path: &Path) -> Result<String> {
-    fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))
 }
 
 /// `   Compiling tokio v1.54.1` → `tokio`

@@ -9,24 +9,19 @@ pub mod phase;
 mod run;
 mod rustc;
 pub mod stage;
+mod work;
 
-use std::{
-    path::{Path, PathBuf},
-    thread,
-    time::{Duration, Instant},
-};
+use std::{path::Path, thread, time::Duration};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
 use self::{
-    build::{Built, build},
     cache::Cache,
     deps::{Deps, Recipe},
     phase::Phase,
-    run::Program,
-    rustc::Shop,
     stage::Sources,
+    work::Work,
 };
 use crate::{
     judge::{Evidence, judge},
@@ -38,8 +33,7 @@ use crate::{
     world::{
         course::Course,
         disk,
-        lock::Lock,
-        process::{Cancel, Cancelled},
+        process::Cancel,
         toolchain::{self, Toolchain},
     },
 };
@@ -97,6 +91,9 @@ pub struct Graded {
     pub compile: Duration,
     /// Real time spent in the checks.
     pub test: Duration,
+    /// Real time of the check that took longest.
+    #[serde(default)]
+    pub slowest: Duration,
     /// Whether it was known already.
     pub cached: bool,
 }
@@ -196,6 +193,7 @@ impl Grader {
             verdict: judge(&exercise.slug, Evidence::Untouched),
             compile: Duration::ZERO,
             test: Duration::ZERO,
+            slowest: Duration::ZERO,
             cached: true,
         }))
     }
@@ -239,10 +237,7 @@ impl Grader {
     /// A digest of all that a verdict depends on.
     fn key(&self, exercise: &Exercise, source: &str, recipe: &Recipe) -> Result<String> {
         let hidden = self.course.hidden(exercise);
-        let read = |name: &str| {
-            let file = hidden.join(name);
-            std::fs::read(&file).with_context(|| format!("{} cannot be read", file.display()))
-        };
+        let read = |name: &str| disk::read(&hidden.join(name));
         let parts = [
             source.as_bytes().to_vec(),
             recipe.fingerprint().as_bytes().to_vec(),
@@ -287,115 +282,7 @@ fn refused(exercise: &Exercise, reason: String) -> Graded {
         verdict: judge(&exercise.slug, Evidence::Refused(reason)),
         compile: Duration::ZERO,
         test: Duration::ZERO,
+        slowest: Duration::ZERO,
         cached: false,
-    }
-}
-
-/// One implementation of one exercise on its way.
-struct Work<'a> {
-    grader: &'a Grader,
-    exercise: &'a Exercise,
-    implementation: Implementation<'a>,
-    deps: &'a Deps,
-}
-
-impl Work<'_> {
-    fn grade(
-        &self,
-        sources: &Sources,
-        source: String,
-        unchanged: bool,
-        selection: &Selection,
-        cancel: &Cancel,
-        on: &(dyn Fn(Phase) + Sync),
-    ) -> Result<Graded> {
-        let out = self.folder();
-        // Another terminal may grade the same implementation in the same folder.
-        let _lock = Lock::take(&out.join("lock"))?;
-        cancel.check()?;
-        let hidden = self.grader.course.hidden(self.exercise);
-        let shop = Shop {
-            toolchain: &self.grader.toolchain,
-            deps: self.deps,
-            src: sources.write(&out.join("stage"))?,
-            known_as: format!("exercises/{}/src", self.exercise.slug),
-            out,
-            width: self.grader.width,
-        };
-        let start = Instant::now();
-        let built = build(&shop, &hidden, cancel, on)?;
-        let compile = start.elapsed();
-        let start = Instant::now();
-        let evidence = match built {
-            Built::DoesNotCompile(diagnostics) => Evidence::DoesNotCompile(diagnostics),
-            Built::ContractChanged(diagnostics) => Evidence::ContractChanged(diagnostics),
-            Built::Broken(reason) => Evidence::Broken(reason),
-            Built::Program(warnings) => {
-                self.run(&shop, warnings, unchanged, selection, cancel, on)?
-            }
-        };
-        let verdict = judge(&self.exercise.slug, evidence);
-        Ok(Graded {
-            verdict,
-            source,
-            compile,
-            test: start.elapsed(),
-            cached: false,
-        })
-    }
-
-    fn run(
-        &self,
-        shop: &Shop<'_>,
-        warnings: Vec<crate::model::verdict::Diagnostic>,
-        unchanged: bool,
-        selection: &Selection,
-        cancel: &Cancel,
-        on: &(dyn Fn(Phase) + Sync),
-    ) -> Result<Evidence> {
-        let folder = tempfile::tempdir().context("no temporary folder for the checks")?;
-        let program = Program {
-            file: shop.program(),
-            libraries: vec![self.deps.folder.clone(), self.grader.toolchain.lib()],
-            folder: folder.path(),
-            deadline: Duration::from_millis(self.exercise.about.deadline_ms),
-            parallel: self.grader.parallel,
-        };
-        let expected = match program.list(cancel) {
-            Ok(expected) => expected,
-            Err(error) if error.is::<Cancelled>() => return Err(error),
-            Err(error) => return Ok(Evidence::Broken(format!("{error:#}"))),
-        };
-        let chosen: Vec<_> = expected
-            .iter()
-            .filter(|info| {
-                selection
-                    .check
-                    .as_ref()
-                    .is_none_or(|part| info.name.contains(part))
-            })
-            .cloned()
-            .collect();
-        let checks = program.run(&chosen, &selection.seeds, cancel, on)?;
-        Ok(Evidence::Ran {
-            warnings,
-            expected,
-            checks,
-            unchanged,
-        })
-    }
-
-    fn folder(&self) -> PathBuf {
-        let variant = match self.implementation {
-            Implementation::Learner => "learner",
-            Implementation::Original => "original",
-            Implementation::File(_, name) => name,
-        };
-        self.grader
-            .course
-            .scratch()
-            .join("build")
-            .join(&self.exercise.slug)
-            .join(variant)
     }
 }

@@ -18,7 +18,11 @@ use super::phase::Phase;
 use crate::{
     judge::check::{self, Evidence, Exit},
     model::verdict::CheckVerdict,
-    world::process::{Cancel, CheckExit, command, run_check},
+    world::{
+        clock::Stopwatch,
+        disk,
+        process::{Cancel, CheckExit, command, run_check},
+    },
 };
 
 /// A built hidden test and how it is to be run.
@@ -28,7 +32,7 @@ pub struct Program<'a> {
     pub file: PathBuf,
     /// Where its dynamic libraries lie.
     pub libraries: Vec<PathBuf>,
-    /// An empty folder that is its working directory.
+    /// A folder in which each check gets an empty one, its working directory.
     pub folder: &'a Path,
     /// Real time that one check may take.
     pub deadline: Duration,
@@ -43,7 +47,12 @@ impl Program<'_> {
         let request = line(&Request::List {
             nonce: nonce.clone(),
         })?;
-        let run = run_check(&mut self.command(), &request, self.deadline, cancel)?;
+        let run = run_check(
+            &mut self.command(self.folder),
+            &request,
+            self.deadline,
+            cancel,
+        )?;
         match check::listing(&run.report, &nonce) {
             Some(checks) => Ok(checks),
             None => bail!(
@@ -54,14 +63,15 @@ impl Program<'_> {
         }
     }
 
-    /// Runs these checks; the verdicts come in the order in which they end.
+    /// Runs these checks; the verdicts come in the order in which they end, each
+    /// with the real time it took.
     pub fn run(
         &self,
         checks: &[CheckInfo],
         seeds: &[u64],
         cancel: &Cancel,
         on: &(dyn Fn(Phase) + Sync),
-    ) -> Result<Vec<CheckVerdict>> {
+    ) -> Result<Vec<(CheckVerdict, Duration)>> {
         let queue: Mutex<VecDeque<&CheckInfo>> = Mutex::new(checks.iter().collect());
         let (sender, ended) = mpsc::channel();
         let total = checks.len();
@@ -96,14 +106,27 @@ impl Program<'_> {
         })
     }
 
-    fn run_one(&self, info: &CheckInfo, seeds: &[u64], cancel: &Cancel) -> Result<CheckVerdict> {
+    fn run_one(
+        &self,
+        info: &CheckInfo,
+        seeds: &[u64],
+        cancel: &Cancel,
+    ) -> Result<(CheckVerdict, Duration)> {
+        let watch = Stopwatch::start();
         let nonce = nonce();
         let request = line(&Request::Run {
             nonce: nonce.clone(),
             check: info.name.clone(),
             seeds: seeds.to_vec(),
         })?;
-        let run = run_check(&mut self.command(), &request, self.deadline, cancel)?;
+        // A folder of its own: two checks may write files of the same name.
+        let folder = disk::temporary_folder_in(self.folder)?;
+        let run = run_check(
+            &mut self.command(folder.path()),
+            &request,
+            self.deadline,
+            cancel,
+        )?;
         let exit = match run.exit {
             CheckExit::Code(code) => Exit::Code(code),
             CheckExit::Signal(signal) => Exit::Signal(signal),
@@ -112,25 +135,26 @@ impl Program<'_> {
             }
             CheckExit::Flood => Exit::Flood,
         };
-        Ok(check::judge(Evidence {
+        let verdict = check::judge(Evidence {
             info,
             nonce: &nonce,
             exit,
             report: &run.report,
             output: &run.output,
-        }))
+        });
+        Ok((verdict, watch.elapsed()))
     }
 
     /// The environment holds what a process needs to start, and nothing of the user's.
-    fn command(&self) -> Command {
+    fn command(&self, folder: &Path) -> Command {
         let mut program = command(&self.file);
         let libraries = env::join_paths(&self.libraries).unwrap_or_default();
         program
             .arg(GRADER_FLAG)
             .env_clear()
             .env(LIBRARY_PATH, libraries)
-            .env("TMPDIR", self.folder)
-            .current_dir(self.folder);
+            .env("TMPDIR", folder)
+            .current_dir(folder);
         program
     }
 }

@@ -57,7 +57,7 @@ impl Shop<'_> {
                 "--cap-lints",
                 "allow",
             ])
-            .args(["-C", "prefer-dynamic", "-C", "debuginfo=0"])
+            .args(["-C", "prefer-dynamic", "-C", "debuginfo=line-tables-only"])
             .arg(incremental(&self.out, "test"));
         self.link_library(&mut rustc, "libexercise.rlib");
         rustc

@@ -1,11 +1,8 @@
 //! Copies an implementation into the grader's own folder, where rustc reads it.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use crate::world::{
     disk,
@@ -37,8 +34,7 @@ impl Sources {
 
     /// One file as the whole implementation: a solution, a `right/` or a `wrong/`.
     pub fn single(lib: &Path, original: &Path) -> Result<Self> {
-        let text =
-            fs::read_to_string(lib).with_context(|| format!("{} cannot be read", lib.display()))?;
+        let text = disk::text(lib)?;
         let bytes = beside_given(&text).into_bytes();
         let lib = SourceFile {
             relative: "lib.rs".to_owned(),
@@ -85,7 +81,7 @@ impl Sources {
         if src.is_dir() {
             for (relative, _) in disk::tree(&src)? {
                 if !self.files.iter().any(|file| file.relative == relative) {
-                    fs::remove_file(src.join(relative))?;
+                    disk::remove(&src.join(relative))?;
                 }
             }
         }
@@ -99,7 +95,7 @@ impl Sources {
 /// The solution finds the given files by `#[path]` in another tree; staged,
 /// they lie beside it. Lines keep their numbers.
 fn beside_given(text: &str) -> String {
-    let is_path = |line: &str| line.starts_with("#[path = ") && line.contains("/original/");
+    let is_path = |line: &str| line.starts_with("#[path = ") && line.contains("given.rs");
     text.lines()
         .map(|line| {
             if is_path(line) {

@@ -33,6 +33,9 @@ pub struct About {
     /// A question to take away.
     #[serde(default)]
     pub ask: String,
+    /// Whether its author still works on it: verifying asks for fewer checks, hints and variants.
+    #[serde(default)]
+    pub draft: bool,
     /// Real time that one check may take, over all its seeds, in milliseconds.
     #[serde(default = "About::default_deadline_ms")]
     pub deadline_ms: u64,

@@ -166,6 +166,13 @@ Read one at a time.
     }
 
     #[test]
+    fn code_without_the_margin_of_the_list_stays_code() {
+        let tasks = parse("## Task 1: x\n1. One:\n```\n# no heading\n2. no hint\n```\n2. Two.\n");
+        let hints = ["One:\n```\n# no heading\n2. no hint\n```", "Two."];
+        assert_eq!(tasks[0].hints, hints);
+    }
+
+    #[test]
     fn text_below_another_heading_is_no_hint() {
         let tasks = parse("## Task 1: x\n1. One.\n## Notes\n1. Not a hint.\n");
         assert_eq!(tasks.len(), 1);

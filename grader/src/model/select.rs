@@ -109,6 +109,7 @@ mod tests {
                 tasks: vec![],
                 learned: vec![],
                 ask: String::new(),
+                draft: false,
                 deadline_ms: 1,
             },
         })

@@ -6,7 +6,6 @@ mod variants;
 
 use std::{
     collections::VecDeque,
-    fs,
     sync::{Mutex, PoisonError, mpsc},
     thread,
 };
@@ -17,7 +16,10 @@ use serde::Serialize;
 use crate::{
     grade::Grader,
     model::exercise::Exercise,
-    world::process::{Cancel, Cancelled},
+    world::{
+        disk,
+        process::{Cancel, Cancelled},
+    },
 };
 
 /// Something about an exercise that its author has to mend.
@@ -146,15 +148,11 @@ pub fn verify(
 fn jobs_of<'a>(grader: &Grader, exercise: &'a Exercise) -> Vec<Job<'a>> {
     let hidden = grader.course.hidden(exercise);
     let names = |folder: &str| {
-        let mut names: Vec<String> = fs::read_dir(hidden.join(folder))
-            .into_iter()
-            .flatten()
-            .flatten()
-            .map(|entry| format!("{folder}/{}", entry.file_name().to_string_lossy()))
-            .filter(|name| name.ends_with(".rs"))
-            .collect();
-        names.sort();
+        let names = disk::names(&hidden.join(folder)).into_iter();
+        let names = names.filter(|name| name.ends_with(".rs"));
         names
+            .map(|name| format!("{folder}/{name}"))
+            .collect::<Vec<_>>()
     };
     [Task::Texts, Task::Style, Task::Stub, Task::Solution]
         .into_iter()

@@ -1,6 +1,6 @@
 //! Formatting and lints of everything an author writes in Rust.
 
-use std::{fs, path::PathBuf};
+use std::path::Path;
 
 use anyhow::Result;
 
@@ -10,6 +10,7 @@ use crate::{
     model::exercise::Exercise,
     world::{
         course::is_clone,
+        disk,
         process::{Cancel, capture, command},
     },
 };
@@ -23,59 +24,71 @@ pub fn verify(grader: &Grader, exercise: &Exercise, cancel: &Cancel) -> Result<V
     Ok(complaints)
 }
 
+/// Files are copied side by side first: a variant's `mod given;` means a file
+/// that lies elsewhere, and rustfmt would look for it.
 fn formatted(grader: &Grader, exercise: &Exercise, cancel: &Cancel) -> Result<Vec<Complaint>> {
-    let course = &grader.course;
-    let hidden = course.hidden(exercise);
-    let mut files: Vec<PathBuf> = vec![
-        course.solution(exercise).join("src/lib.rs"),
-        hidden.join("tests.rs"),
-        hidden.join("contract.rs"),
-    ];
-    for folder in ["original", "right", "wrong"] {
-        let entries = fs::read_dir(hidden.join(folder))
-            .into_iter()
-            .flatten()
-            .flatten();
-        files.extend(entries.map(|entry| entry.path()));
+    let bench = disk::temporary_folder()?;
+    // What `mod given;` finds there.
+    disk::write(&bench.path().join("given.rs"), b"")?;
+    let mut copies = Vec::new();
+    for file in sources(grader, exercise) {
+        let text = disk::text(&grader.course.trusted.join(&file))?;
+        let copy = bench.path().join(file.replace('/', "--"));
+        let text: String = text
+            .lines()
+            .filter(|line| !line.starts_with("#[path"))
+            .map(|line| format!("{line}\n"))
+            .collect();
+        disk::write(&copy, text.as_bytes())?;
+        copies.push((copy, file));
     }
-    files.retain(|file| file.extension().is_some_and(|extension| extension == "rs"));
-    files.sort();
     let mut rustfmt = command(grader.toolchain.sysroot.join("bin/rustfmt"));
     rustfmt
-        .args([
-            "--check",
-            "--edition",
-            "2024",
-            "--config",
-            "skip_children=false",
-            "-l",
-        ])
-        .args(&files)
-        .current_dir(&course.trusted);
+        .args(["--check", "--edition", "2024", "-l"])
+        .args(copies.iter().map(|(copy, _)| copy))
+        .current_dir(&grader.course.trusted);
     let printed = capture(&mut rustfmt, cancel)?;
-    let mut unformatted: Vec<&str> = printed.stdout.lines().collect();
-    unformatted.dedup();
-    let mut complaints: Vec<Complaint> = unformatted
-        .into_iter()
-        .filter(|line| line.ends_with(".rs"))
-        .map(|file| Complaint {
-            exercise: exercise.slug.clone(),
-            file: relative(grader, file),
-            line: 0,
-            what: "is not formatted".to_owned(),
-            mend: format!("rustfmt --edition 2024 {}", relative(grader, file)),
-        })
+    let complaint = |file: &str, what: String| Complaint {
+        exercise: exercise.slug.clone(),
+        file: file.to_owned(),
+        line: 0,
+        what,
+        mend: format!("rustfmt --edition 2024 {file}"),
+    };
+    let mut complaints: Vec<Complaint> = copies
+        .iter()
+        .filter(|(copy, _)| printed.stdout.lines().any(|line| Path::new(line) == copy))
+        .map(|(_, file)| complaint(file, "is not formatted".to_owned()))
         .collect();
     if !printed.status.success() && complaints.is_empty() {
-        complaints.push(Complaint {
-            exercise: exercise.slug.clone(),
-            file: format!("grader/hidden/{}", exercise.slug),
-            line: 0,
-            what: format!("rustfmt failed: {}", printed.stderr.trim()),
-            mend: "run it by hand on the folder's files".to_owned(),
-        });
+        let folder = format!("grader/hidden/{}", exercise.slug);
+        complaints.push(complaint(
+            &folder,
+            format!("rustfmt failed: {}", printed.stderr.trim()),
+        ));
     }
     Ok(complaints)
+}
+
+/// Every Rust source of the exercise, relative to the course.
+fn sources(grader: &Grader, exercise: &Exercise) -> Vec<String> {
+    let hidden = format!("grader/hidden/{}", exercise.slug);
+    let mut files = vec![
+        format!("solutions/{}/src/lib.rs", exercise.slug),
+        format!("{hidden}/tests.rs"),
+        format!("{hidden}/contract.rs"),
+    ];
+    for folder in ["original", "right", "wrong"] {
+        let names = disk::names(&grader.course.hidden(exercise).join(folder));
+        files.extend(names.iter().map(|name| format!("{hidden}/{folder}/{name}")));
+    }
+    files.retain(|file| {
+        Path::new(file)
+            .extension()
+            .is_some_and(|extension| extension == "rs")
+            && grader.course.trusted.join(file).is_file()
+    });
+    files
 }
 
 fn linted(grader: &Grader, exercise: &Exercise, cancel: &Cancel) -> Result<Vec<Complaint>> {
@@ -91,7 +104,6 @@ fn linted(grader: &Grader, exercise: &Exercise, cancel: &Cancel) -> Result<Vec<C
         .arg(format!("solution_{}", exercise.slug))
         .args(["--", "-D", "warnings"])
         .env_remove("CARGO_TARGET_DIR")
-        .args::<[&str; 0], &str>([])
         .current_dir(&grader.course.trusted);
     let printed = capture(&mut clippy, cancel)?;
     if printed.status.success() {
@@ -119,12 +131,4 @@ fn linted(grader: &Grader, exercise: &Exercise, cancel: &Cancel) -> Result<Vec<C
         complaints.push(complaint(&file, 0, printed.stderr.trim()));
     }
     Ok(complaints)
-}
-
-fn relative(grader: &Grader, file: &str) -> String {
-    let root = grader.course.trusted.to_string_lossy();
-    file.strip_prefix(root.as_ref())
-        .unwrap_or(file)
-        .trim_start_matches('/')
-        .to_owned()
 }

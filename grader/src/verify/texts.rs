@@ -1,9 +1,6 @@
 //! The files that are read, not run: README, hints, kata.toml, links, anchors.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
@@ -62,7 +59,7 @@ impl Texts<'_> {
     }
 
     fn read(&self, file: &str) -> String {
-        fs::read_to_string(self.course.trusted.join(file)).unwrap_or_default()
+        disk::text(&self.course.trusted.join(file)).unwrap_or_default()
     }
 
     fn hidden(&self, file: &str) -> String {
@@ -207,7 +204,7 @@ impl Texts<'_> {
             let target = normal(&folder.join(path));
             let target_text = if path.is_empty() {
                 text.to_owned()
-            } else if let Ok(text) = fs::read_to_string(self.course.trusted.join(&target)) {
+            } else if let Ok(text) = disk::text(&self.course.trusted.join(&target)) {
                 text
             } else if self.course.trusted.join(&target).exists() {
                 continue;
@@ -258,14 +255,13 @@ impl Texts<'_> {
     }
 
     fn variants(&mut self) {
-        for (folder, least) in [("right", 2), ("wrong", 5)] {
-            let path = self.course.hidden(self.exercise).join(folder);
-            let found: Vec<PathBuf> = fs::read_dir(path)
-                .into_iter()
-                .flatten()
-                .flatten()
-                .map(|e| e.path())
-                .collect();
+        let (right, wrong) = if self.exercise.about.draft {
+            (1, 1)
+        } else {
+            (2, 5)
+        };
+        for (folder, least) in [("right", right), ("wrong", wrong)] {
+            let found = disk::names(&self.course.hidden(self.exercise).join(folder));
             if found.len() < least {
                 let file = self.hidden(folder);
                 self.complain(

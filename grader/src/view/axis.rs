@@ -72,18 +72,25 @@ impl Axis {
         }
     }
 
-    fn exact(unit: Unit, end_ms: u64, ms_per: u64, cells_per: u64) -> Self {
-        let cells_of = |step: u64| wide(step, cells_per, ms_per);
-        let wide_enough = |step: &u64| cells_of(*step) >= min_tick(unit, end_ms, *step);
-        let even = |step: &u64| u128::from(*step) * u128::from(cells_per) % u128::from(ms_per) == 0;
-        let narrow_enough = |step: &u64| cells_of(*step) <= 3 * MIN_TICK as u64;
-        let step_ms = unit
-            .steps_ms()
-            .filter(wide_enough)
-            .take_while(narrow_enough)
-            .find(even)
-            .or_else(|| unit.steps_ms().find(wide_enough))
-            .unwrap_or(end_ms);
+    /// As many cells per measure as leave the ruler even, if a few less do.
+    fn exact(unit: Unit, end_ms: u64, ms_per: u64, most: u64) -> Self {
+        let wide_enough =
+            |step: u64, per: u64| wide(step, per, ms_per) >= min_tick(unit, end_ms, step);
+        let fitting = |per: u64| {
+            unit.steps_ms()
+                .filter(|step| wide_enough(*step, per))
+                .take_while(|step| wide(*step, per, ms_per) <= 3 * MIN_TICK as u64)
+                .find(|step| u128::from(*step) * u128::from(per) % u128::from(ms_per) == 0)
+        };
+        let least = (most * 17).div_ceil(20);
+        let (cells_per, step_ms) = (least..=most)
+            .rev()
+            .find_map(|per| Some((per, fitting(per)?)))
+            .or_else(|| {
+                let step_ms = unit.steps_ms().find(|step| wide_enough(*step, most))?;
+                Some((most, step_ms))
+            })
+            .unwrap_or((most, end_ms));
         Self {
             cells_per,
             ms_per,
@@ -125,8 +132,8 @@ impl Axis {
     /// The edge of every tick and its label: `0 ms`, then bare numbers.
     pub fn ticks(&self) -> Vec<(usize, String)> {
         let last = u128::from(self.ms_per) * self.cells as u128 / u128::from(self.cells_per);
-        (0..)
-            .map(|number| number * self.step_ms)
+        (0_u64..)
+            .map_while(|number| number.checked_mul(self.step_ms))
             .take_while(|ms| u128::from(*ms) <= last)
             .map(|ms| (self.edge(ms), self.label(ms)))
             .take(self.cells + 1)

@@ -2,7 +2,7 @@
 
 use kata_report::{Span, SpanEnd};
 
-use super::{axis::Axis, duration::words, rows::Row, style::Style};
+use super::{axis::Axis, duration::words, rows::Row, style::Style, text::width};
 
 /// What a cell shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,24 +96,24 @@ fn mark(span: &Span, style: &Style) -> Option<char> {
     Some(if style.ascii { ascii } else { sign })
 }
 
-/// What stands beside the row, and whether it deserves attention: `← page 3 cancelled at 20 ms`.
-pub fn note(row: &Row<'_>, style: &Style) -> (String, bool) {
-    let alarm = row
-        .spans
-        .iter()
-        .any(|span| !matches!(span.end, SpanEnd::Done));
+/// What stands beside the row in at most `columns`, and whether it deserves attention:
+/// `← page 3 cancelled at 20 ms`, or the label alone where that is too long.
+pub fn note(row: &Row<'_>, columns: usize, style: &Style) -> (String, bool) {
+    let broken = |span: &&Span| matches!(span.end, SpanEnd::Failed | SpanEnd::Cancelled);
+    let alarm = row.spans.iter().any(broken);
+    let arrow = if alarm { style.sign("← ", "<- ") } else { "" };
     let words = match row.spans.as_slice() {
-        [span] => one(span, row.lane, style),
+        [span] => one(span, row.lane, columns.saturating_sub(width(arrow)), style),
         spans => many(spans, style),
     };
-    if alarm {
-        (format!("{} {words}", style.sign("←", "<-")), true)
-    } else {
+    if words.is_empty() {
         (words, false)
+    } else {
+        (style.fit(&format!("{arrow}{words}"), columns), alarm)
     }
 }
 
-fn one(span: &Span, lane: &str, style: &Style) -> String {
+fn one(span: &Span, lane: &str, columns: usize, style: &Style) -> String {
     let label = style.learner(&span.label);
     let label = if span.label == lane { "" } else { &label };
     let at = span.end_ms.map(words).unwrap_or_default();
@@ -123,7 +123,12 @@ fn one(span: &Span, lane: &str, style: &Style) -> String {
         SpanEnd::Cancelled => format!("cancelled at {at}"),
         SpanEnd::Running => "still running".to_owned(),
     };
-    format!("{label} {end}").trim().to_owned()
+    let both = format!("{label} {end}").trim().to_owned();
+    if width(&both) <= columns || label.is_empty() {
+        both
+    } else {
+        label.to_owned()
+    }
 }
 
 fn many(spans: &[&Span], style: &Style) -> String {

@@ -15,6 +15,9 @@ const NOTES_FROM: usize = 56;
 /// The narrowest plot that notes may leave.
 const MIN_PLOT: usize = 24;
 
+/// Columns for the label of the last tick.
+const LAST_LABEL: usize = 4;
+
 /// What to draw.
 #[derive(Debug, Clone, Copy)]
 pub struct Chart<'a> {
@@ -45,7 +48,7 @@ impl Chart<'_> {
             chart.push_str(&layout.pointer(ms, name, style));
         }
         if !layout.notes {
-            chart.push_str(&layout.legend(self.spans, style));
+            chart.push_str(&legend(self.spans, style));
         }
         chart
     }
@@ -91,11 +94,14 @@ impl Layout {
         let names = longest.min(page / 4).max(1);
         let room = page - INDENT - names - 1;
         let notes = page >= NOTES_FROM;
-        let widest = shown.map(|row| width(&bars::note(row, style).0)).max();
+        let widest = shown
+            .map(|row| width(&bars::note(row, room, style).0))
+            .max();
         let reserved = match widest.unwrap_or(0) {
-            1.. if notes => (widest.unwrap_or(0) + 2).min(room / 3),
+            widest @ 1.. if notes => (widest + 2).min(room * 2 / 5),
             _ => 0,
         };
+        let reserved = reserved.max(LAST_LABEL);
         let plot = (room - reserved - 1).max(MIN_PLOT.min(room - 1));
         let measures = chart.spans.iter().flat_map(instants);
         Self {
@@ -144,10 +150,9 @@ impl Layout {
         let name = pad_left(&style.fit(&style.learner(row.lane), self.names), self.names);
         let (bars, used) = bars::paint(row, &self.axis, style);
         let mut line = format!("{}{name} {bars}", " ".repeat(INDENT));
-        let (words, alarm) = bars::note(row, style);
         let left = self.room.saturating_sub(used + 2);
+        let (words, alarm) = bars::note(row, left, style);
         if self.notes && !words.is_empty() && left >= 4 {
-            let words = style.fit(&words, left);
             let words = if alarm { words } else { style.dim(&words) };
             line.push_str("  ");
             line.push_str(&words);
@@ -176,26 +181,26 @@ impl Layout {
         let gap = " ".repeat(edge.saturating_sub(width(&name) + 1));
         format!("{margin}{gap}{name} {arrow}\n")
     }
+}
 
-    /// What the marks mean, where no notes say it.
-    fn legend(&self, spans: &[Span], style: &Style) -> String {
-        let used = |end: SpanEnd| spans.iter().any(|span| span.end == end);
-        let meanings = [
-            (
-                used(SpanEnd::Cancelled),
-                style.sign("╳ cancelled", "x cancelled"),
-            ),
-            (used(SpanEnd::Failed), "! failed"),
-            (used(SpanEnd::Running), style.sign("→ running", "> running")),
-        ];
-        let words: Vec<&str> = meanings
-            .into_iter()
-            .filter_map(|(used, words)| used.then_some(words))
-            .collect();
-        if words.is_empty() {
-            return String::new();
-        }
-        let words = style.fit(&words.join("  "), self.room);
-        format!("{}{}\n", self.margin(), style.dim(&words))
+/// What the marks mean, where no notes say it.
+fn legend(spans: &[Span], style: &Style) -> String {
+    let used = |end: SpanEnd| spans.iter().any(|span| span.end == end);
+    let meanings = [
+        (
+            used(SpanEnd::Cancelled),
+            style.sign("╳ cancelled", "x cancelled"),
+        ),
+        (used(SpanEnd::Failed), "! failed"),
+        (used(SpanEnd::Running), style.sign("→ running", "> running")),
+    ];
+    let words: Vec<&str> = meanings
+        .into_iter()
+        .filter_map(|(used, words)| used.then_some(words))
+        .collect();
+    if words.is_empty() {
+        return String::new();
     }
+    let words = style.fit(&words.join("  "), style.page() - INDENT);
+    format!("{}{}\n", " ".repeat(INDENT), style.dim(&words))
 }

@@ -40,8 +40,6 @@ pub fn contract_changed(exercise: &Exercise, verdict: &Verdict, style: &Style) -
         .iter()
         .map(|line| style.bold(line))
         .collect();
-    let shown = style.fit(&readme, style.field_width());
-    let place = style.link(&readme, 1, &style.accent(&shown));
     let rule = "The checks call your items by name, argument and return type. \
                 Give them back the shapes that the README's Tasks promise.";
     let mut page = format!("{}\n\n", summary.join("\n"));
@@ -50,7 +48,7 @@ pub fn contract_changed(exercise: &Exercise, verdict: &Verdict, style: &Style) -
         page.push('\n');
     }
     page.push_str(&style.field("why", rule));
-    page.push_str(&style.field_line("contract", &place));
+    page.push_str(&style.file_field("contract", &readme));
     let read = format!("kata read {}", exercise.day);
     page + &style.field_line("read", &style.accent(&read))
 }

@@ -1,11 +1,19 @@
 //! The page of a passed day: what it took, what was learned, what to ask oneself.
 
 use super::{
-    date::{minutes_between, spent},
-    duration::count,
-    style::Style,
+    duration::{count, spent},
+    style::{INDENT, Style},
+    text::{self, pad_right, push_line, width},
 };
-use crate::model::{exercise::Exercise, marker::Marker, progress::Entry, verdict::Verdict};
+use crate::model::{
+    exercise::Exercise,
+    marker::Marker,
+    progress::{Entry, time::minutes_between},
+    verdict::Verdict,
+};
+
+/// Columns of the labels and the space after them.
+const LABEL: usize = 15;
 
 /// Every check passed.
 pub fn page(
@@ -18,7 +26,7 @@ pub fn page(
     let head = format!("{}: {}", name, took(verdict, entry));
     let marker = style.marker(Marker::Completed);
     let mut page = String::new();
-    let indent = super::text::width(marker) + 1;
+    let indent = width(marker) + 1;
     for (number, line) in style
         .wrap(&style.text(&head), style.page(), indent)
         .iter()
@@ -30,7 +38,7 @@ pub fn page(
         } else {
             " ".repeat(indent)
         };
-        page.push_str(&format!("{before}{line}\n"));
+        push_line(&mut page, &format!("{before}{line}"));
     }
     page.push('\n');
     page.push_str(&afterwards(exercise, style));
@@ -53,8 +61,10 @@ fn took(verdict: &Verdict, entry: Option<&Entry>) -> String {
             .first
             .as_ref()
             .zip(last)
-            .and_then(|(first, last)| minutes_between(first, last));
-        parts.extend(minutes.map(spent));
+            .map_or(0, |(first, last)| minutes_between(first, last));
+        if minutes > 0 {
+            parts.push(spent(minutes));
+        }
         parts.push(match entry.hints {
             0 => "no hints".to_owned(),
             hints => count(hints.into(), "hint"),
@@ -64,14 +74,37 @@ fn took(verdict: &Verdict, entry: Option<&Entry>) -> String {
 }
 
 fn afterwards(exercise: &Exercise, style: &Style) -> String {
+    let about = &exercise.about;
+    let room = style.page() - INDENT - LABEL;
     let solution = format!("solutions/{}/src/lib.rs", exercise.slug);
-    let shown = style.fit(&solution, style.field_width());
-    let mut block = style.field_line("compare", &style.link(&solution, 1, &style.accent(&shown)));
-    let learned = exercise.about.learned.join(", ");
-    block.push_str(&style.field("learned", &style.text(&learned)));
-    block.push_str(&style.field("ask", &style.text(&exercise.about.ask)));
-    let read = format!("kata read {}", exercise.day);
-    block + &style.field_line("read", &style.accent(&read))
+    let read = style.accent(&format!("kata read {}", exercise.day));
+    let mut ask = style.wrap(&style.text(&about.ask), style.prose() - INDENT - LABEL, 0);
+    match ask.last_mut() {
+        Some(last) if width(last) + 2 + width(&read) <= room => {
+            last.push_str("  ");
+            last.push_str(&read);
+        }
+        _ => ask.push(read),
+    }
+    let learned = about.learned.join(", ");
+    let learned = style.wrap(&style.text(&learned), style.prose() - INDENT - LABEL, 0);
+    let mut block = if width(&solution) <= room {
+        let solution = style.link(&solution, 1, &style.accent(&solution));
+        labelled("Compare with", &[solution], style)
+    } else {
+        style.file_field("Compare with", &solution)
+    };
+    block.push_str(&labelled("You learned", &learned, style));
+    block + &labelled("Ask yourself", &ask, style)
+}
+
+fn labelled(label: &str, lines: &[String], style: &Style) -> String {
+    let label = style.dim(&pad_right(label, LABEL));
+    let below = " ".repeat(LABEL);
+    let labels = std::iter::once(&label).chain(std::iter::repeat(&below));
+    let margin = " ".repeat(INDENT);
+    let labelled = lines.iter().zip(labels);
+    text::lines(labelled.map(|(line, label)| format!("{margin}{label}{line}")))
 }
 
 /// What comes next, below the page or in place of the key line.

@@ -49,6 +49,15 @@ pub fn count(number: u64, noun: &str) -> String {
     }
 }
 
+/// Minutes of somebody's time: `38 minutes`, `5 hours`, `3 days`.
+pub fn spent(minutes: u64) -> String {
+    match minutes {
+        0..120 => count(minutes, "minute"),
+        120..2880 => count(minutes / 60, "hour"),
+        _ => count(minutes / 1440, "day"),
+    }
+}
+
 fn seconds(ms: u64) -> String {
     let text = format!("{}.{:03}", ms / SECOND, ms % SECOND);
     format!("{} s", text.trim_end_matches('0').trim_end_matches('.'))
@@ -105,6 +114,13 @@ mod tests {
         assert_eq!(real(110), "0.11 s");
         assert_eq!(real(12_345), "12 s");
         assert_eq!(real(185_999), "3 min 5 s");
+    }
+
+    #[test]
+    fn time_spent_is_said_roughly() {
+        assert_eq!(spent(38), "38 minutes");
+        assert_eq!(spent(300), "5 hours");
+        assert_eq!(spent(4_400), "3 days");
     }
 
     #[test]

@@ -10,7 +10,7 @@ pub fn block(message: &str, details: impl IntoIterator<Item = String>, style: &S
     let mut lines = message.lines();
     let first = format!("error: {}", lines.next().unwrap_or_default());
     let mut block = String::new();
-    for (number, line) in style.wrap(&first, style.page(), 0).iter().enumerate() {
+    for (number, line) in style.wrap(&first, style.page() - 2, 0).iter().enumerate() {
         let painted = match line.strip_prefix("error:") {
             Some(rest) if number == 0 => format!("{}{rest}", style.bold("error:")),
             _ => format!("  {line}"),

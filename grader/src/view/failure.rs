@@ -4,6 +4,7 @@ use super::{
     chart::Chart,
     replay, sentence, sites,
     style::{INDENT, Style},
+    text::{self, push_line, width},
 };
 use crate::model::{
     exercise::Exercise,
@@ -14,7 +15,9 @@ use crate::model::{
 /// The chart's rows on a page that has other things to say as well.
 const CHART_ROWS: usize = 10;
 /// Lines of a value; a longer one is cut.
-const VALUE_LINES: usize = 12;
+const VALUE_LINES: usize = 8;
+/// Characters of a value that are looked at.
+const VALUE_CHARS: usize = 4_000;
 /// Lines of what the code printed.
 const OUTPUT_LINES: usize = 8;
 
@@ -53,9 +56,9 @@ fn head(check: &CheckVerdict, style: &Style) -> String {
         .split_first()
         .map_or(("", [].as_slice()), |(first, rest)| (first.as_str(), rest));
     let mut head = style.sides(&format!("{marker} {first}"), &seed);
-    let margin = " ".repeat(super::text::width(marker) + 1);
+    let margin = " ".repeat(width(marker) + 1);
     for line in rest {
-        head.push_str(&format!("{margin}{line}\n"));
+        push_line(&mut head, &format!("{margin}{line}"));
     }
     head
 }
@@ -65,7 +68,7 @@ fn said(exercise: &Exercise, check: &CheckVerdict, style: &Style) -> String {
         return String::new();
     };
     let lines = style.wrap(&style.text(&sentence), style.prose(), INDENT);
-    lines.into_iter().map(|line| line + "\n").collect()
+    text::lines(lines)
 }
 
 fn values(check: &CheckVerdict, failure: &Failure, style: &Style) -> String {
@@ -85,15 +88,16 @@ fn values(check: &CheckVerdict, failure: &Failure, style: &Style) -> String {
 
 /// A value in at most so many lines.
 fn value(text: &str, style: &Style) -> String {
-    let text = style.learner(text);
-    let lines: Vec<&str> = text.trim_end().lines().collect();
-    if lines.len() <= VALUE_LINES {
-        return lines.join("\n");
+    // A debug form of megabytes need not be wrapped to its end.
+    let most = text.char_indices().nth(VALUE_CHARS);
+    let head = most.map_or(text, |(end, _)| &text[..end]);
+    let text = style.learner(head.trim_end());
+    let mut lines = style.wrap(&text, style.field_prose(), 0);
+    if lines.len() > VALUE_LINES || most.is_some() {
+        lines.truncate(VALUE_LINES - 1);
+        lines.push(style.sign("…", "...").to_owned());
     }
-    let more = lines.len() - VALUE_LINES + 1;
-    let ellipsis = style.sign("…", "...");
-    let head = lines[..VALUE_LINES - 1].join("\n");
-    format!("{head}\n{ellipsis} {more} lines more")
+    lines.join("\n")
 }
 
 fn chart(check: &CheckVerdict, failure: &Failure, style: &Style) -> String {
@@ -131,7 +135,7 @@ fn actions(
     if let Some(pitfall) = &failure.pitfall {
         let page = format!("docs/pitfalls.md#{pitfall}");
         let both = format!("{pitfall}  {page}");
-        let painted = if super::text::width(&both) <= style.field_width() {
+        let painted = if width(&both) <= style.field_width() {
             format!("{pitfall}  {}", style.dim(&page))
         } else {
             style.fit(pitfall, style.field_width())

@@ -1,14 +1,15 @@
 //! The course, the verdicts and the progress that the tests of the views share.
 
-use kata_report::{Location, Site, Span, SpanEnd};
+mod verdicts;
 
-use super::style::Style;
+pub use verdicts::*;
+
+use super::{footer::Key, style::Style};
 use crate::model::{
     exercise::{About, Exercise},
     hints::TaskHints,
     marker::Marker,
     progress::{Entry, Progress},
-    verdict::{CheckStatus, CheckVerdict, Diagnostic, Failure, Status, Verdict},
 };
 
 const TITLES: [(&str, &str, u32); 20] = [
@@ -52,6 +53,7 @@ pub fn course() -> Vec<Exercise> {
                     .map(str::to_owned)
                     .into(),
                 ask: "why does dropping a future cancel it?".to_owned(),
+                draft: false,
                 deadline_ms: 10_000,
             },
         })
@@ -75,263 +77,6 @@ pub fn exercise_of_tasks() -> Exercise {
     .map(str::to_owned)
     .into();
     exercise
-}
-
-pub fn location(line: u32, column: u32) -> Location {
-    Location {
-        file: "exercises/day07_concurrent_execution/src/lib.rs".to_owned(),
-        line,
-        column,
-    }
-}
-
-pub fn span(lane: &str, label: &str, start_ms: u64, end_ms: u64, end: SpanEnd) -> Span {
-    Span {
-        lane: lane.to_owned(),
-        label: label.to_owned(),
-        start_ms,
-        end_ms: (end != SpanEnd::Running).then_some(end_ms),
-        end,
-    }
-}
-
-/// Ten jobs at once.
-pub fn ten_jobs() -> Vec<Span> {
-    (0..10)
-        .map(|job| span(&format!("job {job}"), "", 0, 1_000, SpanEnd::Done))
-        .collect()
-}
-
-/// Every way to end, several spans in a lane, one of no length.
-pub fn every_end() -> Vec<Span> {
-    vec![
-        span("fetch 0", "page 1", 0, 100, SpanEnd::Done),
-        span("fetch 1", "page 2", 0, 250, SpanEnd::Failed),
-        span("fetch 2", "page 3", 100, 220, SpanEnd::Cancelled),
-        span("worker", "warm up", 0, 50, SpanEnd::Done),
-        span("worker", "batch 1", 50, 150, SpanEnd::Done),
-        span("worker", "batch 2", 200, 300, SpanEnd::Cancelled),
-        span("flush", "flush", 150, 150, SpanEnd::Done),
-        span("heartbeat", "beat", 20, 0, SpanEnd::Running),
-    ]
-}
-
-pub fn check(name: &str, task: u32, status: CheckStatus, max_points: u32) -> CheckVerdict {
-    let passed = status == CheckStatus::Passed;
-    let ran = status != CheckStatus::NotRun;
-    CheckVerdict {
-        name: name.to_owned(),
-        task,
-        status,
-        points: if passed { max_points } else { 0 },
-        max_points,
-        runs: if ran { 16 } else { 0 },
-        virtual_ms: if ran { 308_571 } else { 0 },
-        seed: (ran && !passed).then_some(3),
-        failure: None,
-        spans: Vec::new(),
-        output: String::new(),
-    }
-}
-
-pub fn verdict(status: Status, checks: Vec<CheckVerdict>) -> Verdict {
-    Verdict {
-        exercise: exercise().slug,
-        status,
-        points: checks.iter().map(|check| check.points).sum(),
-        max_points: checks.iter().map(|check| check.max_points).sum(),
-        checks,
-        diagnostics: Vec::new(),
-    }
-}
-
-/// The page of SCREENS: the limit holds nobody back.
-pub fn failed() -> Verdict {
-    use CheckStatus::{Failed, NotRun, Passed};
-    let mut limit = check("at most `limit` jobs are in flight", 1, Failed, 3);
-    limit.spans = ten_jobs();
-    limit.failure = Some(Failure {
-        expected: "at most 3 in flight".to_owned(),
-        got: "10, all started at 0 ms".to_owned(),
-        why: "Every job is spawned before any permit is asked for, so the limit holds nobody back."
-            .to_owned(),
-        pitfall: Some("unbounded-concurrency".to_owned()),
-        location: Some(location(41, 13)),
-        ..Failure::default()
-    });
-    let checks = vec![
-        check("gather_ordered keeps the input order", 1, Passed, 2),
-        check("an empty list is fine", 1, Passed, 1),
-        check("first_ok returns the first success", 2, Passed, 2),
-        limit,
-        check("losers are dropped at once", 2, NotRun, 2),
-        check("hedged waits `delay` first", 4, NotRun, 1),
-        check(
-            "as_completed yields in the order of completion",
-            3,
-            NotRun,
-            2,
-        ),
-        check("nothing is left running", 4, NotRun, 1),
-    ];
-    verdict(Status::Failed, checks)
-}
-
-/// Several tasks, several failures, warnings, output and a panic nobody saw.
-pub fn failed_in_tasks() -> Verdict {
-    use CheckStatus::{Failed, NotRun, Passed, TimedOut};
-    let mut order = check(
-        "losers are dropped at the instant of the first success",
-        2,
-        Failed,
-        2,
-    );
-    order.spans = every_end();
-    order.output = (1..=11)
-        .map(|n| format!("\x1b[31mtry {n}\x1b[0m\n"))
-        .collect();
-    order.failure = Some(Failure {
-        expected: "[\"a\", \"b\"]".to_owned(),
-        got: (1..=20)
-            .map(|n| format!("Reply {{ id: {n} }},\n"))
-            .collect(),
-        why: "The losers run on after the winner's answer was returned.".to_owned(),
-        pitfall: Some("cancellation-ignored".to_owned()),
-        location: Some(location(88, 9)),
-        panics: vec!["index out of bounds at src/lib.rs:90:4".to_owned()],
-        ..Failure::default()
-    });
-    let mut verdict = verdict(
-        Status::Failed,
-        vec![
-            check("gather_ordered keeps the input order", 1, Passed, 2),
-            check("an empty list is fine", 1, Passed, 1),
-            check("first_ok returns the first success", 2, Passed, 2),
-            order,
-            check(
-                "first_ok with no jobs at all gives the empty error, not a panic now",
-                2,
-                TimedOut,
-                1,
-            ),
-            check("items come in the order of their completion", 3, NotRun, 2),
-        ],
-    );
-    verdict.diagnostics = vec![Diagnostic {
-        error: false,
-        message: "unused implementer of `Future` that must be used".to_owned(),
-        location: Some(location(52, 9)),
-        rendered: String::new(),
-    }];
-    verdict
-}
-
-/// Two transfers in opposite directions.
-pub fn deadlock() -> Verdict {
-    let site = |who: &str, function: &str, line, column, doing: &str| Site {
-        who: who.to_owned(),
-        function: function.to_owned(),
-        location: Some(location(line, column)),
-        doing: doing.to_owned(),
-    };
-    let mut both = check(
-        "two transfers in opposite directions both finish",
-        1,
-        CheckStatus::Deadlock,
-        3,
-    );
-    both.seed = Some(1);
-    both.spans = vec![
-        span("task 1", "transfer A to B", 0, 0, SpanEnd::Running),
-        span("task 2", "transfer B to A", 0, 0, SpanEnd::Running),
-    ];
-    both.failure = Some(Failure {
-        expected: "every task comes to its end".to_owned(),
-        got: "every task waits".to_owned(),
-        why: "Each task holds the lock that the other one wants.".to_owned(),
-        pitfall: Some("deadlock".to_owned()),
-        location: Some(location(57, 30)),
-        sites: vec![
-            site(
-                "task 1",
-                "transfer",
-                57,
-                30,
-                "waits for Mutex::lock   (account B)",
-            ),
-            site(
-                "task 2",
-                "transfer",
-                57,
-                30,
-                "waits for Mutex::lock   (account A)",
-            ),
-            site("main", "join", 71, 9, "waits for tasks 1 and 2"),
-        ],
-        at_ms: 20,
-        ..Failure::default()
-    });
-    verdict(Status::Failed, vec![both])
-}
-
-/// Two errors and a warning, as rustc renders them.
-pub fn does_not_compile() -> Verdict {
-    let rendered = |level: &str, code: &str, message: &str, line: u32| {
-        format!(
-            "\x1b[1m\x1b[91m{level}{code}\x1b[0m\x1b[1m: {message}\x1b[0m\n  \x1b[1m\x1b[94m--> \x1b[0m{}\n   \x1b[1m\x1b[94m|\x1b[0m\n\x1b[1m\x1b[94m{line}\x1b[0m \x1b[1m\x1b[94m|\x1b[0m     let order = orders[0];\n   \x1b[1m\x1b[94m|\x1b[0m                 \x1b[1m\x1b[91m^^^^^^^^^\x1b[0m\n\n",
-            location(line, 17)
-        )
-    };
-    let diagnostic = |level: &str, code: &str, message: &str, line| Diagnostic {
-        error: level == "error",
-        message: message.to_owned(),
-        location: Some(location(line, 17)),
-        rendered: rendered(level, code, message, line),
-    };
-    let mut verdict = verdict(Status::DoesNotCompile, Vec::new());
-    verdict.diagnostics = vec![
-        diagnostic(
-            "error",
-            "[E0507]",
-            "cannot move out of index of `Vec<Order>`",
-            12,
-        ),
-        diagnostic("warning", "", "unused variable: `order`", 12),
-        diagnostic("error", "[E0308]", "mismatched types", 30),
-    ];
-    verdict
-}
-
-pub fn contract_changed() -> Verdict {
-    let mut verdict = verdict(Status::ContractChanged, Vec::new());
-    verdict.diagnostics = vec![Diagnostic {
-        error: true,
-        message: "this function takes 1 argument but 2 arguments were supplied".to_owned(),
-        location: None,
-        rendered: String::new(),
-    }];
-    verdict
-}
-
-pub fn grader_error() -> Verdict {
-    let mut verdict = verdict(Status::GraderError, Vec::new());
-    verdict.diagnostics = vec![Diagnostic {
-        error: true,
-        message: "the hidden test names no checks".to_owned(),
-        location: None,
-        rendered: String::new(),
-    }];
-    verdict
-}
-
-pub fn passed() -> Verdict {
-    let names = ["input order", "an empty list", "first success", "the limit"];
-    let checks = names
-        .map(|name| check(name, 1, CheckStatus::Passed, 3))
-        .into_iter()
-        .chain([check("nothing is left running", 1, CheckStatus::Passed, 2)])
-        .collect();
-    verdict(Status::Passed, checks)
 }
 
 pub fn entry(marker: Marker) -> Entry {
@@ -377,6 +122,22 @@ pub fn hints() -> TaskHints {
             "See [tokio's Semaphore](https://docs.rs/tokio).".to_owned(),
         ],
     }
+}
+
+/// The keys of a watched page.
+pub const KEYS: [Key; 8] = [
+    key('n', "next"),
+    key('h', "hint"),
+    key('p', "pitfall"),
+    key('t', "time line"),
+    key('r', "run"),
+    key('l', "list"),
+    key('s', "stuck"),
+    key('q', "quit"),
+];
+
+const fn key(key: char, word: &'static str) -> Key {
+    Key { key, word }
 }
 
 /// Every style that a view is drawn in, by name.

@@ -3,12 +3,12 @@
 use super::{
     duration::{count, real, words},
     style::Style,
-    text::width,
+    text::{self, push_line, width},
 };
 use crate::model::verdict::{CheckStatus, Verdict};
 
 /// Above so many lines of keys, their words are dropped.
-const KEY_LINES: usize = 3;
+const KEY_LINES: usize = 4;
 
 /// A key and what it does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,22 +17,6 @@ pub struct Key {
     pub key: char,
     /// `next`
     pub word: &'static str,
-}
-
-/// The keys of `kata watch`, in their order.
-pub const WATCH_KEYS: [Key; 8] = [
-    key('n', "next"),
-    key('h', "hint"),
-    key('p', "pitfall"),
-    key('t', "time line"),
-    key('r', "run"),
-    key('l', "list"),
-    key('s', "stuck"),
-    key('q', "quit"),
-];
-
-const fn key(key: char, word: &'static str) -> Key {
-    Key { key, word }
 }
 
 /// How long a verdict took.
@@ -117,11 +101,18 @@ pub fn status(timing: &Timing, style: &Style) -> String {
         ));
         parts.push(format!("virtual {}", words(timing.virtual_ms)));
     }
-    let lines = flow(&parts, style.dot(), style);
-    lines
-        .lines()
-        .map(|line| format!("{}\n", style.dim(line)))
-        .collect()
+    // The whole line is dim, so its parts need no paint.
+    let bare = Style {
+        colour: false,
+        ..style.clone()
+    };
+    let mut lines = flow(&parts, style.dot(), &bare);
+    if let Some(saved) = timing.saved.as_ref().filter(|_| lines.lines().count() > 1) {
+        // Without its first word the line often fits in one.
+        parts[0].clone_from(saved);
+        lines = flow(&parts, style.dot(), &bare);
+    }
+    text::lines(lines.lines().map(|line| style.dim(line)))
 }
 
 /// `detected → compiling → testing 3 of 14`
@@ -176,14 +167,35 @@ pub(super) fn flow(parts: &[String], between: &str, style: &Style) -> String {
             line.push_str(&style.dim(between));
             line.push_str(part);
         } else {
-            lines.push_str(&line);
-            lines.push('\n');
+            push_line(&mut lines, &line);
             line.clone_from(part);
         }
     }
     if !line.is_empty() {
-        lines.push_str(&line);
-        lines.push('\n');
+        push_line(&mut lines, &line);
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::view::fixtures::KEYS;
+
+    #[test]
+    fn keys_lose_their_words_only_when_lines_do_not_help() {
+        let style = Style::plain(40);
+        assert_eq!(keys(&KEYS, &style).lines().count(), 3);
+        let many = [KEYS, KEYS].concat();
+        assert!(keys(&many, &style).starts_with("n · h · p · t · r"));
+    }
+
+    #[test]
+    fn a_verdict_without_checks_names_none() {
+        let timing = Timing {
+            compiled_ms: 80,
+            ..Timing::default()
+        };
+        assert_eq!(status(&timing, &Style::plain(80)), "compiled 0.08 s\n");
+    }
 }

@@ -3,6 +3,7 @@
 use super::{
     markdown,
     style::{INDENT, Style},
+    text::push_line,
 };
 use crate::model::{exercise::Exercise, hints::TaskHints};
 
@@ -16,7 +17,7 @@ pub fn page(exercise: &Exercise, task: &TaskHints, number: usize, style: &Style)
     );
     let mut page = String::new();
     for line in style.wrap(&style.text(&head), style.page(), 0) {
-        page.push_str(&format!("{}\n", style.bold(&line)));
+        push_line(&mut page, &style.bold(&line));
     }
     page.push('\n');
     match task.hints.get(number - 1) {

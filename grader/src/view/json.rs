@@ -86,19 +86,21 @@ fn diagnostic(diagnostic: &Diagnostic) -> Value {
 
 /// `kata progress --json`: every day of the course, touched or not.
 pub fn progress(exercises: &[Exercise], progress: &Progress) -> String {
+    let slugs = progress::slugs(exercises);
+    let totals = progress.totals(slugs.iter().copied());
     let untouched = Entry::default();
     let days: Vec<Value> = exercises
         .iter()
         .map(|exercise| {
-            let entry = progress.exercises.get(&exercise.slug);
+            let entry = progress.entry(&exercise.slug);
             day(exercise, entry.unwrap_or(&untouched))
         })
         .collect();
     line(&json!({
         "version": VERSION,
-        "completed": progress::completed(exercises, progress),
-        "total": exercises.len(),
-        "next": progress::next(exercises, progress).map(|next| &next.slug),
+        "completed": totals.completed,
+        "total": totals.exercises,
+        "next": progress.resume(&slugs),
         "exercises": days,
     }))
 }

@@ -1,7 +1,6 @@
 //! `kata list`: every exercise in one line.
 
 use super::{
-    progress::marker,
     style::Style,
     text::{pad_left, pad_right, width},
 };
@@ -15,9 +14,9 @@ pub fn page(exercises: &[Exercise], progress: &Progress, style: &Style) -> Strin
     let longest = titles.max().unwrap_or(0);
     let mut list = String::new();
     for exercise in exercises {
-        let marker = marker(progress, exercise);
+        let marker = progress.marker(&exercise.slug);
         let state = pad_right(&style.marker_word(marker), 16);
-        let entry = progress.exercises.get(&exercise.slug);
+        let entry = progress.entry(&exercise.slug);
         let points = entry
             .filter(|entry| entry.max_points > 0)
             .map_or(style.sign("–", "-").to_owned(), |entry| {
@@ -30,7 +29,7 @@ pub fn page(exercises: &[Exercise], progress: &Progress, style: &Style) -> Strin
         let room = style.page().saturating_sub(fixed);
         let tail = [format!("{points} {minutes}"), points, String::new()]
             .into_iter()
-            .find(|tail| tail.len() + longest.min(20) < room)
+            .find(|tail| width(tail) + longest.min(20) < room)
             .unwrap_or_default();
         let columns = longest.min(room.saturating_sub(width(&tail) + 1));
         let title = style.fit(&style.text(&exercise.about.title), columns);

@@ -1,25 +1,28 @@
 //! The Markdown that hints and pitfalls use, as calm text: paragraphs, lists, code.
 
-use super::style::Style;
+use super::{
+    style::Style,
+    text::{self, width},
+};
+
+/// Columns that the rest of a long line of code stands further in.
+const CONTINUED: usize = 4;
 
 /// `text` in lines of `style`'s prose width, each with `indent` columns before it.
 ///
 /// Headings, paragraphs, lists, fenced code, `inline code`, **strong** text and
-/// links are understood; everything else stays as it is written. Code is never
-/// wrapped: a line too long for the page is cut.
-pub fn render(text: &str, indent: usize, style: &Style) -> String {
+/// links are understood; everything else stays as it is written. A line of code
+/// too long for the page goes on below, further in.
+pub fn render(markdown: &str, indent: usize, style: &Style) -> String {
     let mut blocks: Vec<String> = Vec::new();
-    for block in blocks_of(text) {
+    for block in blocks_of(markdown) {
         blocks.push(match block {
             Block::Code(lines) => code(&lines, indent, style),
             Block::Heading(words) => {
                 let lines = style.wrap(&style.text(&words), style.prose(), indent);
-                lines
-                    .iter()
-                    .map(|line| format!("{}\n", style.bold(line)))
-                    .collect()
+                text::lines(lines.iter().map(|line| style.bold(line)))
             }
-            Block::Paragraph(words) => flowing(&words, indent, indent, style),
+            Block::Paragraph(words) => flowing(&words, indent, style),
             Block::Items(items) => items
                 .iter()
                 .map(|(mark, words)| item(mark, words, indent, style))
@@ -110,30 +113,38 @@ fn list_item(words: &str) -> Option<(&str, &str)> {
 fn code(lines: &[String], indent: usize, style: &Style) -> String {
     let bar = style.dim(style.sign("│", "|"));
     let room = style.page() - indent - 2;
-    lines
-        .iter()
-        .map(|line| {
-            let line = style.fit(&style.learner(line), room);
-            let line = format!("{}{bar} {line}", " ".repeat(indent));
-            format!("{}\n", line.trim_end())
-        })
-        .collect()
+    let margin = " ".repeat(indent);
+    let painted = lines.iter().flat_map(|line| {
+        let line = style.learner(line);
+        let parts = if width(&line) <= room {
+            vec![line]
+        } else {
+            style.wrap(&line, room - CONTINUED, 0)
+        };
+        let further = std::iter::once(0).chain(std::iter::repeat(CONTINUED));
+        parts
+            .into_iter()
+            .zip(further)
+            .map(|(part, further)| {
+                let line = format!("{margin}{bar} {}{part}", " ".repeat(further));
+                line.trim_end().to_owned()
+            })
+            .collect::<Vec<_>>()
+    });
+    text::lines(painted)
 }
 
 fn item(mark: &str, words: &str, indent: usize, style: &Style) -> String {
     let hang = indent + mark.len() + 1;
-    let lines = flowing(words, hang, hang, style);
+    let lines = flowing(words, hang, style);
     let mark = format!("{}{mark}", " ".repeat(indent));
     format!("{mark}{}", lines.get(mark.len()..).unwrap_or_default())
 }
 
 /// Words wrapped after they were painted one by one, so that no line ends inside a colour.
-fn flowing(words: &str, first: usize, hang: usize, style: &Style) -> String {
+fn flowing(words: &str, indent: usize, style: &Style) -> String {
     let painted = inline(&style.text(words), style);
-    let lines = style.wrap(&painted, style.prose(), hang);
-    let mut text: String = lines.iter().map(|line| format!("{line}\n")).collect();
-    text.replace_range(..hang.min(text.len()), &" ".repeat(first));
-    text
+    text::lines(style.wrap(&painted, style.prose(), indent))
 }
 
 fn inline(words: &str, style: &Style) -> String {
@@ -142,7 +153,7 @@ fn inline(words: &str, style: &Style) -> String {
         // Without colour the backticks stay: they are all that tells code from prose.
         match (number % 2 == 1, style.colour) {
             (true, true) => painted.push_str(&by_word(part, |word| style.accent(word))),
-            (true, false) => painted.push_str(&format!("`{part}`")),
+            (true, false) => painted.extend(["`", part, "`"]),
             (false, _) => painted.push_str(&strong(&links(part), style)),
         }
     }
@@ -175,7 +186,9 @@ fn links(prose: &str) -> String {
     while let Some((before, text, url, after)) = link(rest) {
         plain.push_str(before);
         plain.push_str(text);
-        plain.push_str(&format!(" ({url})"));
+        for part in [" (", url, ")"] {
+            plain.push_str(part);
+        }
         rest = after;
     }
     plain + rest
@@ -209,6 +222,20 @@ mod tests {
         let text = "See [the book](docs/x.md): it is **not** a [choice].";
         let expected = "See the book (docs/x.md): it is not a [choice].\n";
         assert_eq!(render(text, 0, &Style::plain(80)), expected);
+    }
+
+    #[test]
+    fn a_lone_pair_of_stars_is_no_markup() {
+        let text = "2 ** 3, not **two**";
+        let style = Style::plain(80);
+        assert_eq!(render(text, 0, &style), "2 ** 3, not **two**\n");
+    }
+
+    #[test]
+    fn long_code_goes_on_further_in() {
+        let text = "```\nlet permit = semaphore.acquire_owned().await?;\n```";
+        let expected = "│ let permit =\n│     semaphore.acquire_owned().await?;\n";
+        assert_eq!(render(text, 0, &Style::plain(40)), expected);
     }
 
     #[test]

@@ -5,7 +5,6 @@ pub mod bars;
 pub mod chart;
 pub mod check_list;
 pub mod compiler;
-pub mod date;
 pub mod done;
 pub mod duration;
 pub mod error;

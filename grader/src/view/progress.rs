@@ -1,21 +1,20 @@
 //! `kata progress`: the course at a glance, then a line per day.
 
 use super::{
-    date::day_and_month,
     style::Style,
-    text::{pad_left, pad_right, width},
+    text::{pad_left, pad_right, push_line, width},
 };
 use crate::model::{
     exercise::{Exercise, level},
     marker::Marker,
-    progress::{Entry, Progress},
+    progress::{Entry, Progress, time::short_date},
 };
 
 /// Below these widths the minutes and then the number of checks are left out.
 const MINUTES_FROM: usize = 72;
 const CHECKS_FROM: usize = 56;
-/// Columns of the last column at its longest: `Need Help: kata hint 9`.
-const STATE: usize = 22;
+/// Columns that a date takes: `21 Nov`.
+const DATE: usize = 6;
 
 /// The whole page.
 pub fn table(exercises: &[Exercise], progress: &Progress, style: &Style) -> String {
@@ -28,39 +27,25 @@ pub fn table(exercises: &[Exercise], progress: &Progress, style: &Style) -> Stri
     parts.join("\n")
 }
 
-/// The learner's marker for a day; a day never touched is not started.
-pub fn marker(progress: &Progress, exercise: &Exercise) -> Marker {
-    progress
-        .exercises
-        .get(&exercise.slug)
-        .map_or(Marker::NotStarted, |entry| entry.marker)
-}
-
-/// The day to go on with: one in progress, else one not started, else one that needs help.
-pub fn next<'e>(exercises: &'e [Exercise], progress: &Progress) -> Option<&'e Exercise> {
-    [Marker::InProgress, Marker::NotStarted, Marker::NeedHelp]
-        .into_iter()
-        .find_map(|wanted| {
-            exercises
-                .iter()
-                .find(|exercise| marker(progress, exercise) == wanted)
-        })
-}
-
-/// How many days are completed.
-pub fn completed(exercises: &[Exercise], progress: &Progress) -> usize {
+/// The slugs of the course, in its order.
+pub fn slugs(exercises: &[Exercise]) -> Vec<&str> {
     exercises
         .iter()
-        .filter(|exercise| marker(progress, exercise) == Marker::Completed)
-        .count()
+        .map(|exercise| exercise.slug.as_str())
+        .collect()
 }
 
 /// `kata · 9 of 20 days · ████░░ 45 %          next: day10`
 fn head(exercises: &[Exercise], progress: &Progress, style: &Style) -> String {
     let dot = style.dot();
-    let (done, total) = (completed(exercises, progress), exercises.len());
-    let percent = (done * 100).checked_div(total).unwrap_or(0);
-    let next = match next(exercises, progress) {
+    let slugs = slugs(exercises);
+    let totals = progress.totals(slugs.iter().copied());
+    let (done, total, percent) = (totals.completed, totals.exercises, totals.percent());
+    let resume = progress.resume(&slugs);
+    let next = exercises
+        .iter()
+        .find(|exercise| Some(exercise.slug.as_str()) == resume);
+    let next = match next {
         Some(next) => format!("next: {}", next.short()),
         None if total == 0 => String::new(),
         None => "all done".to_owned(),
@@ -80,19 +65,24 @@ fn weeks(exercises: &[Exercise], progress: &Progress, style: &Style) -> String {
     let mut weeks = String::new();
     for week in exercises.chunk_by(|a, b| a.about.week == b.about.week) {
         let number = week[0].about.week;
-        let name = pad_right(&format!("Week {number} {}", level(number)), 20);
         let markers: Vec<&str> = week
             .iter()
-            .map(|exercise| style.marker(marker(progress, exercise)))
+            .map(|exercise| style.marker(progress.marker(&exercise.slug)))
             .collect();
-        let done = completed(week, progress);
-        let count = format!("{done}/{}", week.len());
-        let gap = if style.page() < 60 { " " } else { "   " };
-        weeks.push_str(&format!(
-            "{name}{gap}{}{gap}{}\n",
-            markers.join(" "),
-            style.dim(&count)
-        ));
+        let markers = markers.join(" ");
+        let totals = progress.totals(slugs(week));
+        let count = format!("{}/{}", totals.completed, totals.exercises);
+        let full = pad_right(&format!("Week {number} {}", level(number)), 20);
+        let fits = |name: &str, gap: &str| {
+            width(name) + width(&markers) + width(&count) + 2 * gap.len() <= style.page()
+        };
+        let (name, gap) = match () {
+            () if fits(&full, "   ") => (full, "   "),
+            () if fits(&full, " ") => (full, " "),
+            () => (format!("Week {number}"), " "),
+        };
+        let count = style.dim(&count);
+        push_line(&mut weeks, &format!("{name}{gap}{markers}{gap}{count}"));
     }
     weeks
 }
@@ -113,7 +103,7 @@ fn days(exercises: &[Exercise], progress: &Progress, style: &Style) -> String {
     let mut days = format!("{}\n", style.dim(heading.trim_end()));
     for exercise in exercises {
         let untouched = Entry::default();
-        let entry = progress.exercises.get(&exercise.slug).unwrap_or(&untouched);
+        let entry = progress.entry(&exercise.slug).unwrap_or(&untouched);
         let points = if entry.max_points == 0 {
             style.sign("–", "-").to_owned()
         } else {
@@ -126,7 +116,7 @@ fn days(exercises: &[Exercise], progress: &Progress, style: &Style) -> String {
         let day = format!("{:02}", exercise.day);
         let title = style.fit(&style.text(&exercise.about.title), columns.title);
         let numbers = [points, exercise.about.minutes.to_string(), checks];
-        let state = style.fit(&state(exercise, entry), columns.state);
+        let state = state(exercise, entry, columns.state);
         let line = columns.line(style.marker(entry.marker), &day, &title, numbers, &state);
         let line = line.trim_end();
         let line = match entry.marker {
@@ -134,22 +124,30 @@ fn days(exercises: &[Exercise], progress: &Progress, style: &Style) -> String {
             Marker::InProgress | Marker::NeedHelp => style.bold(line),
             Marker::Completed => line.to_owned(),
         };
-        days.push_str(&format!("{line}\n"));
+        push_line(&mut days, &line);
     }
     days
 }
 
-/// The marker's word, and when it was done or what helps.
-fn state(exercise: &Exercise, entry: &Entry) -> String {
+/// The marker's word, and when it was done or what helps, as far as there is room.
+fn state(exercise: &Exercise, entry: &Entry, columns: usize) -> String {
     let word = entry.marker.word();
-    match entry.marker {
+    let (full, short) = match entry.marker {
         Marker::Completed => {
-            let date = entry.completed.as_deref().and_then(day_and_month);
-            format!("{word} {}", date.unwrap_or_default())
+            let date = entry.completed.as_deref().and_then(short_date);
+            let date = date.unwrap_or_default();
+            (format!("{word} {date}"), date)
         }
-        Marker::NeedHelp => format!("{word}: kata hint {}", exercise.day),
-        Marker::NotStarted | Marker::InProgress => word.to_owned(),
-    }
+        Marker::NeedHelp => {
+            let hint = format!("kata hint {}", exercise.day);
+            (format!("{word}: {hint}"), hint)
+        }
+        Marker::NotStarted | Marker::InProgress => (word.to_owned(), String::new()),
+    };
+    [full, short]
+        .into_iter()
+        .find(|state| state.len() <= columns)
+        .unwrap_or_default()
 }
 
 struct Columns {
@@ -165,14 +163,14 @@ impl Columns {
         let checks = style.page() >= CHECKS_FROM;
         // Marker, day and points with their gaps always stand.
         let numbers = 9 * usize::from(minutes) + 8 * usize::from(checks);
-        let fixed = 1 + marker + 2 + 3 + 2 + 8 + numbers;
+        let fixed = 1 + marker + 2 + 3 + 2 + 7 + numbers + 2;
         let left = style.page() - fixed;
-        let title = longest_title.min(left.saturating_sub(12));
+        let title = longest_title.min(left.saturating_sub(DATE));
         Self {
             title,
             minutes,
             checks,
-            state: left.saturating_sub(title + 3).min(STATE),
+            state: left - title,
         }
     }
 
@@ -185,14 +183,14 @@ impl Columns {
         state: &str,
     ) -> String {
         let title = pad_right(title, self.title);
-        let mut line = format!(" {marker}  {day:<3}  {title}{}", pad_left(&points, 8));
+        let mut line = format!(" {marker}  {day:>3}  {title}{}", pad_left(&points, 7));
         if self.minutes {
             line.push_str(&pad_left(&minutes, 9));
         }
         if self.checks {
             line.push_str(&pad_left(&checks, 8));
         }
-        format!("{line}   {state}")
+        format!("{line}  {state}")
     }
 }
 

@@ -22,6 +22,9 @@ pub enum Line<'a> {
     Folded(String),
 }
 
+/// So many rows that look alike are shown.
+const ALIKE: usize = 4;
+
 /// One row per lane, in the order of their first start; one per span where a lane's spans overlap.
 pub fn rows(spans: &[Span]) -> Vec<Row<'_>> {
     let mut lanes: std::collections::HashMap<&str, usize> = std::collections::HashMap::new();
@@ -36,41 +39,50 @@ pub fn rows(spans: &[Span]) -> Vec<Row<'_>> {
         });
         by_lane[row].spans.push(span);
     }
-    let mut rows: Vec<Row<'_>> = by_lane.into_iter().flat_map(Row::apart).collect();
+    let mut rows: Vec<Row<'_>> = by_lane.into_iter().flat_map(apart).collect();
     rows.sort_by_key(Row::start);
     rows
 }
 
-impl<'a> Row<'a> {
-    fn apart(mut self) -> Vec<Self> {
-        self.spans.sort_by_key(|span| (span.start_ms, end(span)));
-        let overlap = self
-            .spans
-            .windows(2)
-            .any(|pair| pair[1].start_ms < end(pair[0]));
-        if !overlap {
-            return vec![self];
-        }
-        let lane = self.lane;
-        self.spans
-            .into_iter()
-            .map(|span| Row {
-                lane,
-                spans: vec![span],
-            })
-            .collect()
+fn apart(mut row: Row<'_>) -> Vec<Row<'_>> {
+    row.spans.sort_by_key(|span| (span.start_ms, end(span)));
+    let overlap = row
+        .spans
+        .windows(2)
+        .any(|pair| pair[1].start_ms < end(pair[0]));
+    if !overlap {
+        return vec![row];
+    }
+    let alone = |span| Row {
+        lane: row.lane,
+        spans: vec![span],
+    };
+    row.spans.into_iter().map(alone).collect()
+}
+
+impl Row<'_> {
+    /// Whether the bars and their ends are the same.
+    fn looks_like(&self, other: &Self) -> bool {
+        let shape = |row: &Self| -> Vec<(u64, Option<u64>, SpanEnd)> {
+            let spans = row.spans.iter();
+            spans
+                .map(|span| (span.start_ms, span.end_ms, span.end))
+                .collect()
+        };
+        self.spans.len() == other.spans.len() && shape(self) == shape(other)
     }
 
     fn start(&self) -> u64 {
         self.spans.first().map_or(0, |span| span.start_ms)
     }
 
-    /// 2: something in it did not run to its end; 1: it starts otherwise than the row before.
+    /// 3: it is the first; 2: something in it did not run to its end; 1: it starts
+    /// otherwise than the row before.
     fn interest(&self, before: Option<&Self>) -> u8 {
-        if self.spans.iter().any(|span| span.end != SpanEnd::Done) {
-            2
-        } else {
-            u8::from(before.is_none_or(|row| row.start() != self.start()))
+        match before {
+            None => 3,
+            Some(_) if self.spans.iter().any(|span| span.end != SpanEnd::Done) => 2,
+            Some(before) => u8::from(before.start() != self.start()),
         }
     }
 }
@@ -80,18 +92,24 @@ fn end(span: &Span) -> u64 {
 }
 
 /// At most `limit` lines: the interesting rows, the first ones, and what was left out in words.
+///
+/// Of many rows that look alike only the first few are shown, however many would fit.
 pub fn fold(rows: Vec<Row<'_>>, limit: usize) -> Vec<Line<'_>> {
     let limit = limit.max(2);
-    if rows.len() <= limit {
-        return rows.into_iter().map(Line::Shown).collect();
+    let alike: Vec<bool> = rows
+        .chunk_by(Row::looks_like)
+        .flat_map(|run| (0..run.len()).map(|index| run.len() <= ALIKE + 1 || index < ALIKE))
+        .collect();
+    if alike.iter().filter(|shown| **shown).count() + gaps(&alike) <= limit {
+        return lines(rows, &alike);
     }
-    let mut by_interest: Vec<usize> = (0..rows.len()).collect();
+    let mut by_interest: Vec<usize> = (0..rows.len()).filter(|index| alike[*index]).collect();
     by_interest.sort_by_key(|&index| {
         let before = index.checked_sub(1).map(|before| &rows[before]);
         (std::cmp::Reverse(rows[index].interest(before)), index)
     });
     let mut shown = vec![false; rows.len()];
-    let mut count = limit;
+    let mut count = limit.min(by_interest.len());
     loop {
         shown.fill(false);
         for &index in &by_interest[..count] {
@@ -138,11 +156,24 @@ fn left_out(rows: &[Row<'_>]) -> String {
     let count = rows.len();
     let first = rows.iter().map(Row::start).min().unwrap_or(0);
     let last = rows.iter().map(Row::start).max().unwrap_or(0);
-    if first == last {
-        format!("{count} more at {}", words(first))
+    let when = if first == last {
+        format!("at {}", words(first))
     } else {
-        format!("{count} more from {} to {}", words(first), words(last))
+        format!("from {} to {}", words(first), words(last))
+    };
+    let mut left_out = format!("{count} more {when}");
+    for (end, word) in [
+        (SpanEnd::Failed, "failed"),
+        (SpanEnd::Cancelled, "cancelled"),
+        (SpanEnd::Running, "running"),
+    ] {
+        let ended = |row: &&Row<'_>| row.spans.iter().any(|span| span.end == end);
+        let rows = rows.iter().filter(ended).count();
+        if rows > 0 {
+            left_out = format!("{left_out}, {rows} {word}");
+        }
     }
+    left_out
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use kata_report::Site;
 
 use super::{
     style::{INDENT, Style, in_crate},
-    text::{pad_right, width},
+    text::{self, pad_right, push_line, width},
 };
 
 /// More sites than this are counted.
@@ -22,35 +22,30 @@ pub fn table(sites: &[Site], style: &Style) -> String {
     let beside = cells
         .iter()
         .all(|cells| before + width(&cells[3]) <= style.page());
+    let margin = " ".repeat(INDENT);
     let mut table = String::new();
     for (cells, site) in cells.iter().zip(sites_shown) {
         let [who, function, place, doing] = cells;
         if beside {
             let place = linked(site, place, columns[2], style);
-            table.push_str(&format!(
-                "{}{}   {}   {place}   {doing}",
-                " ".repeat(INDENT),
-                style.bold(&pad_right(who, columns[0])),
-                pad_right(function, columns[1]),
-            ));
-            table.push('\n');
+            let who = style.bold(&pad_right(who, columns[0]));
+            let function = pad_right(function, columns[1]);
+            let line = format!("{margin}{who}   {function}   {place}   {doing}");
+            push_line(&mut table, &line);
         } else {
             table.push_str(&stacked(site, cells, style));
         }
     }
     if sites.len() > MOST {
         let more = format!("{} {} more", style.sign("…", "..."), sites.len() - MOST);
-        table.push_str(&format!("{}{}\n", " ".repeat(INDENT), style.dim(&more)));
+        push_line(&mut table, &format!("{margin}{}", style.dim(&more)));
     }
-    table
-        .lines()
-        .map(|line| format!("{}\n", line.trim_end()))
-        .collect()
+    text::lines(table.lines().map(str::trim_end))
 }
 
 fn cells(site: &Site, style: &Style) -> [String; 4] {
     let place = site.location.as_ref().map(in_crate).unwrap_or_default();
-    [&site.who, &site.function, &place, &site.doing].map(|text| style.learner(text))
+    [&site.who, &site.function, &place, &site.doing].map(|words| style.learner(words))
 }
 
 fn linked(site: &Site, place: &str, columns: usize, style: &Style) -> String {

@@ -1,9 +1,11 @@
 //! Every view at every width, plain, painted and in ASCII, as it was looked at.
 
+use kata_report::{Span, SpanEnd};
+
 use super::{
     chart::Chart,
     compiler, done, error, failure, fixtures,
-    footer::{self, Phase, Timing, WATCH_KEYS},
+    footer::{self, Phase, Timing},
     hints, json, list, progress,
     style::Style,
     timeline, verdict,
@@ -17,8 +19,9 @@ use crate::model::{
 fn drawn(view: impl Fn(&Style) -> String) -> String {
     fixtures::styles()
         .iter()
-        .map(|(name, style)| format!("───── {name}\n{}\n", visible(&view(style))))
-        .collect()
+        .map(|(name, style)| format!("───── {name}\n{}", visible(&view(style))))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// Escapes as tags, so that a painted page can be read.
@@ -144,6 +147,57 @@ snapshot!(a_chart_of_every_end, |style| Chart {
     point: Some((300, "deadlock")),
 }
 .draw(style));
+snapshot!(charts_from_a_millisecond_to_years, |style| {
+    const YEAR: u64 = 365 * 86_400_000;
+    [
+        1,
+        7,
+        90,
+        1_500,
+        12_000,
+        200_000,
+        5_400_000,
+        200_000_000,
+        YEAR,
+        20 * YEAR,
+    ]
+    .map(|last| {
+        let spans = [
+            fixtures::span("whole", "", 0, last, SpanEnd::Done),
+            fixtures::span("last half", "", last / 2, last, SpanEnd::Failed),
+        ];
+        let chart = Chart {
+            spans: &spans,
+            rows: 10,
+            point: None,
+        };
+        chart.draw(style)
+    })
+    .join("\n")
+});
+snapshot!(a_chart_of_four_hundred_spans, |style| {
+    let spans: Vec<Span> = (0..400)
+        .map(|n| {
+            let end = match n % 37 {
+                30 => SpanEnd::Cancelled,
+                _ => SpanEnd::Done,
+            };
+            let start_ms = n / 8 * 100;
+            fixtures::span(&format!("fetch {n}"), "", start_ms, start_ms + 100, end)
+        })
+        .collect();
+    let chart = Chart {
+        spans: &spans,
+        rows: 10,
+        point: None,
+    };
+    let everything_at_once = [fixtures::span("flush", "", 0, 0, SpanEnd::Done)];
+    let point = Chart {
+        spans: &everything_at_once,
+        ..chart
+    };
+    format!("{}\n{}", chart.draw(style), point.draw(style))
+});
 snapshot!(a_time_line, |style| {
     let verdict = fixtures::failed_in_tasks();
     timeline::page(&fixtures::exercise(), &verdict.checks[3], style)
@@ -198,7 +252,7 @@ snapshot!(the_foot_of_a_page, |style| {
     .map(|phase| footer::phases(phase, style));
     format!(
         "{}{}{}",
-        footer::keys(&WATCH_KEYS, style),
+        footer::keys(&fixtures::KEYS, style),
         footer::status(&timing, style),
         phases.concat()
     )

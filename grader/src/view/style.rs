@@ -66,22 +66,22 @@ impl Style {
 
     /// What matters.
     pub fn bold(&self, text: &str) -> String {
-        self.paint(text, |text| text.bold())
+        self.paint(text, ColoredString::bold)
     }
 
     /// What doesn't.
     pub fn dim(&self, text: &str) -> String {
-        self.paint(text, |text| text.dimmed())
+        self.paint(text, ColoredString::dimmed)
     }
 
     /// What can be used: keys, commands, places; and the bars of a chart.
     pub fn accent(&self, text: &str) -> String {
-        self.paint(text, |text| text.cyan())
+        self.paint(text, ColoredString::cyan)
     }
 
     fn paint(&self, text: &str, paint: impl Fn(ColoredString) -> ColoredString) -> String {
         static OURS_ALONE: Once = Once::new();
-        if !self.colour || text.is_empty() {
+        if !self.colour || text.trim().is_empty() {
             return text.to_owned();
         }
         // `colored` would look at the environment and at stdout; `colour` already says it all.
@@ -140,6 +140,8 @@ impl Style {
     pub fn wrap(&self, text: &str, columns: usize, indent: usize) -> Vec<String> {
         let margin = " ".repeat(indent);
         let options = textwrap::Options::new(columns.saturating_sub(indent).max(8))
+            // The optimal fit may overrun the line by a column.
+            .wrap_algorithm(textwrap::WrapAlgorithm::FirstFit)
             .word_separator(textwrap::WordSeparator::AsciiSpace)
             .word_splitter(textwrap::WordSplitter::NoHyphenation);
         text.lines()
@@ -155,7 +157,7 @@ impl Style {
 
     /// A labelled block whose lines are painted after they were wrapped.
     pub fn painted_field(&self, label: &str, text: &str, paint: impl Fn(&str) -> String) -> String {
-        let columns = self.prose() - INDENT - LABEL;
+        let columns = self.field_prose();
         let mut block = String::new();
         for (number, line) in self.wrap(text, columns, 0).iter().enumerate() {
             let label = if number == 0 { label } else { "" };
@@ -171,6 +173,21 @@ impl Style {
         block
     }
 
+    /// A labelled file, as a link; on a line of its own where the label leaves no room.
+    pub fn file_field(&self, label: &str, file: &str) -> String {
+        let painted = |columns| {
+            let shown = self.fit(file, columns);
+            self.link(file, 1, &self.accent(&shown))
+        };
+        if width(file) <= self.field_width() {
+            return self.field_line(label, &painted(self.field_width()));
+        }
+        let below = INDENT + 2;
+        let path = painted(self.page() - below);
+        let label = self.field_line(label, "");
+        format!("{label}{}{path}\n", " ".repeat(below))
+    }
+
     fn labelled(&self, block: &mut String, label: &str, painted: &str) {
         let label = pad_right(label, LABEL);
         let label = if label.trim().is_empty() {
@@ -180,6 +197,11 @@ impl Style {
         };
         let line = format!("{}{label}{painted}", " ".repeat(INDENT));
         writeln!(block, "{}", line.trim_end()).expect("a String takes everything");
+    }
+
+    /// Columns of running text beside a field's label.
+    pub fn field_prose(&self) -> usize {
+        self.prose() - INDENT - LABEL
     }
 
     /// Columns beside a field's label.

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use unicode_width::UnicodeWidthChar as _;
+
 /// Terminal columns that `text` takes; escape sequences take none, an emoji two.
 pub fn width(text: &str) -> usize {
     textwrap::core::display_width(text)
@@ -17,6 +19,21 @@ pub fn pad_left(text: &str, columns: usize) -> String {
     format!("{}{text}", " ".repeat(columns.saturating_sub(width(text))))
 }
 
+/// Adds `line` and a line end.
+pub fn push_line(page: &mut String, line: &str) {
+    page.push_str(line);
+    page.push('\n');
+}
+
+/// Every line with its line end.
+pub fn lines<L: AsRef<str>>(lines: impl IntoIterator<Item = L>) -> String {
+    let mut page = String::new();
+    for line in lines {
+        push_line(&mut page, line.as_ref());
+    }
+    page
+}
+
 /// The longest head of unpainted `text` that fits, and `ellipsis` if anything was cut.
 pub fn truncate(text: &str, columns: usize, ellipsis: &str) -> String {
     if width(text) <= columns {
@@ -24,12 +41,13 @@ pub fn truncate(text: &str, columns: usize, ellipsis: &str) -> String {
     }
     let room = columns.saturating_sub(width(ellipsis));
     let mut head = String::new();
+    let mut taken = 0;
     for character in text.chars() {
-        head.push(character);
-        if width(&head) > room {
-            head.pop();
+        taken += character.width().unwrap_or(0);
+        if taken > room {
             break;
         }
+        head.push(character);
     }
     let head = head.trim_end();
     if room == 0 {

@@ -7,7 +7,7 @@ use super::{
     duration::{count, words},
     sentence,
     style::{INDENT, Style},
-    text::{pad_left, width},
+    text::{pad_left, pad_right, push_line, width},
 };
 use crate::model::{
     exercise::Exercise,
@@ -32,17 +32,19 @@ pub fn page(exercise: &Exercise, check: &CheckVerdict, style: &Style) -> String 
     let mut about = vec![exercise.short(), sentence::word(check.status).to_owned()];
     about.extend(check.seed.map(|seed| format!("seed {seed}")));
     about.push(count(check.spans.len() as u64, "span"));
-    let about = about.join(style.dot());
+    let about = style.fit(&about.join(style.dot()), style.page() - INDENT);
+    let margin = " ".repeat(INDENT);
     let mut page = format!("{marker} {}\n", style.bold(&name));
-    page.push_str(&format!("{}{}\n\n", " ".repeat(INDENT), style.dim(&about)));
+    push_line(&mut page, &format!("{margin}{}\n", style.dim(&about)));
     if check.spans.is_empty() {
-        let nothing = "Nothing took virtual time in this check.";
-        page.push_str(&format!("{}{nothing}\n", " ".repeat(INDENT)));
+        let nothing = "Nothing took virtual time here.";
+        push_line(&mut page, &format!("{margin}{nothing}"));
         return page;
     }
     let point = check
         .failure
         .as_ref()
+        .filter(|failure| failure.at_ms > 0)
         .map(|failure| (failure.at_ms, sentence::word(check.status)));
     let chart = Chart {
         spans: &check.spans,
@@ -56,17 +58,11 @@ pub fn page(exercise: &Exercise, check: &CheckVerdict, style: &Style) -> String 
 
 /// One line per start and end, in the order of time; the instant stands at its first line.
 fn events(spans: &[Span], style: &Style) -> String {
+    let lanes = spans.iter().map(|span| width(&style.learner(&span.lane)));
+    let lane = lanes.max().unwrap_or(0).min(style.page() / 4);
     let mut events: Vec<(u64, String)> = spans
         .iter()
-        .flat_map(|span| {
-            let name = format!("{}  {}", span.lane, span.label);
-            let name = style.learner(name.trim_end());
-            let starts = (span.start_ms, format!("{name} starts"));
-            let ends = span
-                .end_ms
-                .map(|end_ms| (end_ms, format!("{name} {}", verb(span.end))));
-            std::iter::once(starts).chain(ends)
-        })
+        .flat_map(|span| events_of(span, lane, style))
         .collect();
     events.sort_by_key(|(ms, _)| *ms);
     let more = events.len().saturating_sub(EVENTS);
@@ -77,6 +73,7 @@ fn events(spans: &[Span], style: &Style) -> String {
         .max()
         .unwrap_or(0);
     let mut list = String::new();
+    let margin = " ".repeat(INDENT);
     let mut last = None;
     for (ms, event) in &events {
         let at = if last == Some(ms) {
@@ -88,7 +85,7 @@ fn events(spans: &[Span], style: &Style) -> String {
         let room = style.page() - INDENT - column - 3;
         let at = style.dim(&pad_left(&at, column));
         let event = style.fit(event, room);
-        list.push_str(&format!("{}{at}   {event}\n", " ".repeat(INDENT)));
+        push_line(&mut list, &format!("{margin}{at}   {event}"));
     }
     if more > 0 {
         let more = format!(
@@ -96,9 +93,30 @@ fn events(spans: &[Span], style: &Style) -> String {
             style.sign("…", "..."),
             count(more as u64, "event")
         );
-        list.push_str(&format!("{}{}\n", " ".repeat(INDENT), style.dim(&more)));
+        push_line(&mut list, &format!("{margin}{}", style.dim(&more)));
     }
     list
+}
+
+/// Its start and its end; one event if it took no time.
+fn events_of(span: &Span, lane: usize, style: &Style) -> Vec<(u64, String)> {
+    let name = pad_right(&style.fit(&style.learner(&span.lane), lane), lane);
+    let label = if span.label == span.lane {
+        String::new()
+    } else {
+        style.learner(&span.label)
+    };
+    let event = |ms: u64, what: &str| (ms, format!("{name}  {}", format!("{label} {what}").trim()));
+    match span.end_ms {
+        Some(end_ms) if end_ms == span.start_ms => {
+            vec![event(end_ms, &format!("starts and {}", verb(span.end)))]
+        }
+        Some(end_ms) => vec![
+            event(span.start_ms, "starts"),
+            event(end_ms, verb(span.end)),
+        ],
+        None => vec![event(span.start_ms, "starts, still running at the end")],
+    }
 }
 
 const fn verb(end: SpanEnd) -> &'static str {

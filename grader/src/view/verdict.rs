@@ -47,8 +47,13 @@ fn failed(exercise: &Exercise, verdict: &Verdict, entry: Option<&Entry>, style: 
         .unwrap_or_default();
     let help = if marker == Marker::NeedHelp {
         let hint = format!("kata hint {}", exercise.day);
-        let words = format!("{} the next hint", style.accent(&hint));
-        format!("{}: {words}\n", style.marker_word(Marker::NeedHelp))
+        let marker = style.marker_word(Marker::NeedHelp);
+        let hint = style.accent(&hint);
+        super::footer::flow(
+            &[format!("{marker}:"), hint, "shows a hint".to_owned()],
+            " ",
+            style,
+        )
     } else {
         String::new()
     };
@@ -72,11 +77,9 @@ pub fn line(
         0 => String::new(),
         max => format!("{} of {max} points", verdict.points),
     };
-    let left = format!(
-        "{} {}",
-        style.marker(marker(verdict, entry)),
-        name(exercise, style)
-    );
+    let marker = style.marker(marker(verdict, entry));
+    let name = style.fit(&name(exercise, style), style.page() - width(marker) - 1);
+    let left = format!("{marker} {name}");
     style.sides(&left, &style.dim(&points))
 }
 
@@ -122,12 +125,11 @@ pub fn opening(exercise: &Exercise, style: &Style) -> String {
         style.marker_word(Marker::NotStarted)
     );
     let file = exercise.file();
-    let shown = style.fit(&file, style.field_width());
     let minutes = style.dim(&format!("({} min)", exercise.about.minutes));
     let read = style.accent(&format!("kata read {}", exercise.day));
     let mut page = style.sides(&style.bold(&name(exercise, style)), &state);
     page.push('\n');
     page.push_str(&style.field("today", &style.text(&exercise.about.goal)));
-    page.push_str(&style.field_line("file", &style.link(&file, 1, &style.accent(&shown))));
+    page.push_str(&style.file_field("file", &file));
     page + &style.field_line("text", &format!("{read}  {minutes}"))
 }

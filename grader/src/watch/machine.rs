@@ -119,11 +119,6 @@ impl Machine {
         self.running == Some(id)
     }
 
-    /// Whether a run goes on.
-    pub const fn is_running(&self) -> bool {
-        self.running.is_some()
-    }
-
     /// What an event makes to do.
     pub fn on(&mut self, input: Input) -> Vec<Action> {
         match input {

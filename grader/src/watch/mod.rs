@@ -17,6 +17,7 @@ use std::{
         Arc,
         mpsc::{self, Receiver, Sender},
     },
+    time::Duration,
 };
 
 use anyhow::{Context, Error, Result};
@@ -38,6 +39,9 @@ use crate::{
         watcher::{self, Mode, Notice, Watcher},
     },
 };
+
+/// How long a size must last before a page is drawn for it.
+const RESIZE_PAUSE: Duration = Duration::from_millis(50);
 
 /// How to watch.
 #[derive(Debug)]
@@ -84,6 +88,7 @@ pub fn run(desk: Desk, options: Options) -> Result<()> {
         editor: options.editor,
         events: sender,
         leaving: false,
+        resized: false,
     };
     if let Mode::Poll { why } = watcher.mode() {
         watch.canvas.remark(pages::polling(&why));
@@ -120,6 +125,8 @@ struct Watch {
     editor: Option<Editor>,
     events: Sender<Event>,
     leaving: bool,
+    /// The terminal has another size than the page on it.
+    resized: bool,
 }
 
 impl Watch {
@@ -127,8 +134,21 @@ impl Watch {
         while !self.leaving {
             let event = events.recv().context("every source of events has ended")?;
             self.on(event)?;
+            if self.resized {
+                self.settle_size(events)?;
+            }
         }
         Ok(())
+    }
+
+    /// Dragging a corner gives many sizes: the page is drawn for the last one.
+    fn settle_size(&mut self, events: &Receiver<Event>) -> Result<()> {
+        while let Ok(event) = events.recv_timeout(RESIZE_PAUSE) {
+            self.on(event)?;
+        }
+        self.resized = false;
+        let actions = self.machine.on(Input::Resized);
+        self.act(actions)
     }
 
     fn on(&mut self, event: Event) -> Result<()> {
@@ -174,7 +194,8 @@ impl Watch {
             terminal::Input::Quit => Input::Intent(Intent::Quit),
             terminal::Input::Resize { width, height } => {
                 self.canvas.resize(width, height);
-                Input::Resized
+                self.resized = true;
+                return None;
             }
             // Whoever feeds lines may be done while the learner still saves.
             terminal::Input::End => return None,

@@ -1,10 +1,26 @@
 //! The one place that asks what time it is.
 
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use jiff::{Timestamp, Zoned, tz::TimeZone};
 
 pub use crate::model::progress::time::{minutes_between, short_date, short_time, time_of_day};
+
+/// Real time since it was started, for telling the learner how long something took.
+#[derive(Debug)]
+pub struct Stopwatch(Instant);
+
+impl Stopwatch {
+    /// Starts it.
+    pub fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    /// What has passed since.
+    pub fn elapsed(&self) -> Duration {
+        self.0.elapsed()
+    }
+}
 
 /// Now, in local time: `2026-11-20T14:02:07+01:00`.
 pub fn now() -> String {

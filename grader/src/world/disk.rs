@@ -3,21 +3,86 @@
 use std::{
     fs,
     io::Write,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
+use tempfile::TempDir;
 
 /// Writes a whole file, or leaves the old one: through a temporary file in the same folder.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     let folder = path.parent().context("a file needs a folder")?;
     let what = || format!("{} could not be written", path.display());
     fs::create_dir_all(folder).with_context(what)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder).with_context(what)?;
+    // As any new file: readable as far as the user's umask allows.
+    let mut file = tempfile::Builder::new()
+        .permissions(fs::Permissions::from_mode(0o666))
+        .tempfile_in(folder)
+        .with_context(what)?;
+    if let Ok(old) = fs::metadata(path) {
+        file.as_file()
+            .set_permissions(old.permissions())
+            .with_context(what)?;
+    }
     file.write_all(bytes).with_context(what)?;
     file.persist(path).with_context(what)?;
     Ok(())
+}
+
+/// A whole file's bytes; the error names it.
+pub fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).with_context(|| format!("{} cannot be read", path.display()))
+}
+
+/// A whole file's text; the error names it.
+pub fn text(path: &Path) -> Result<String> {
+    fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))
+}
+
+/// Makes a folder and those around it.
+pub fn make_folder(path: &Path) -> Result<()> {
+    fs::create_dir_all(path).with_context(|| format!("{} could not be made", path.display()))
+}
+
+/// Removes a file.
+pub fn remove(path: &Path) -> Result<()> {
+    fs::remove_file(path).with_context(|| format!("{} could not be removed", path.display()))
+}
+
+/// Removes a folder with all that is in it, if it is there.
+pub fn remove_folder(path: &Path) -> Result<()> {
+    if !path.exists() {
+        return Ok(());
+    }
+    fs::remove_dir_all(path).with_context(|| format!("{} could not be removed", path.display()))
+}
+
+/// The names in a folder, sorted; none if there is no such folder.
+pub fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    names
+}
+
+/// A folder that goes, with all that is in it, when it is dropped.
+pub fn temporary_folder() -> Result<TempDir> {
+    tempfile::tempdir().context("no temporary folder could be made")
+}
+
+/// The same inside another folder.
+pub fn temporary_folder_in(folder: &Path) -> Result<TempDir> {
+    tempfile::tempdir_in(folder).context("no temporary folder could be made")
+}
+
+/// Bytes free where `folder` lies, if the system tells.
+pub fn free(folder: &Path) -> Option<u64> {
+    let stat = rustix::fs::statvfs(folder).ok()?;
+    Some(stat.f_bavail.saturating_mul(stat.f_frsize))
 }
 
 /// Writes only what differs, so that unchanged files keep their times.

@@ -4,13 +4,13 @@ use std::{
     env,
     io::{self, Read},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Stdio},
     thread,
 };
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::process::welcome;
+use super::process;
 
 /// The environment variable that names the editor where no `--editor` does.
 const VARIABLE: &str = "KATA_EDITOR";
@@ -128,14 +128,13 @@ impl Editor {
     ) -> Result<()> {
         let words = self.command(file, line, env::var_os("TMUX").is_some())?;
         let (program, arguments) = words.split_first().context("it names no program")?;
-        let mut command = Command::new(program);
+        // In a group of its own, where no Ctrl-C in the watch reaches it.
+        let mut command = process::command(program);
         command
             .args(arguments)
-            .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
-        detach(&mut command);
-        welcome(&mut command);
+        process::welcome(&mut command);
         let child = command
             .spawn()
             .with_context(|| format!("cannot start the editor {program}"))?;
@@ -216,16 +215,6 @@ impl Editor {
                 .any(|word| ["-nw", "-t", "--tty", "--no-window-system"].contains(&word.as_str()))
     }
 }
-
-/// Keeps Ctrl-C in the watch from reaching the editor.
-#[cfg(unix)]
-fn detach(command: &mut Command) {
-    use std::os::unix::process::CommandExt;
-    command.process_group(0);
-}
-
-#[cfg(not(unix))]
-fn detach(_: &mut Command) {}
 
 /// Waits for the end; what went wrong, if anything did.
 fn wait(mut child: Child) -> Option<String> {

@@ -116,7 +116,7 @@ fn an_editor_gets_the_file_and_is_not_waited_for() {
     let folder = tempfile::tempdir().unwrap();
     let fifo = folder.path().join("fifo");
     assert!(
-        Command::new("mkfifo")
+        process::command("mkfifo")
             .arg(&fifo)
             .status()
             .unwrap()

@@ -5,6 +5,7 @@ use std::{fs, os::unix::fs::symlink};
 use tempfile::TempDir;
 
 use super::*;
+use crate::world::process;
 
 fn exercise(files: &[(&str, &str)]) -> TempDir {
     let exercise = tempfile::tempdir().unwrap();
@@ -66,6 +67,9 @@ fn a_link_is_refused_wherever_it_leads() {
     let link = exercise.path().join("src/linked.rs");
     symlink(exercise.path().join("other.rs"), &link).unwrap();
     assert!(refusal(&exercise).starts_with("src/linked.rs is a symbolic link"));
+    // As if it had taken the file's place after the folder was listed.
+    let source = read_source("src/linked.rs".into(), &link);
+    assert!(matches!(source, Err(Refusal::Link { .. })), "{source:?}");
     fs::remove_file(&link).unwrap();
     symlink(
         exercise.path().join("mods"),
@@ -121,10 +125,7 @@ fn other_encodings_are_refused() {
 fn a_pipe_named_like_a_source_is_refused_without_waiting_for_a_writer() {
     let exercise = exercise(&[("src/lib.rs", "")]);
     let pipe = exercise.path().join("src/pipe.rs");
-    let made = std::process::Command::new("mkfifo")
-        .arg(&pipe)
-        .status()
-        .unwrap();
+    let made = process::command("mkfifo").arg(&pipe).status().unwrap();
     assert!(made.success());
     assert!(refusal(&exercise).starts_with("src/pipe.rs is not a regular file"));
     let source = read_source("src/pipe.rs".into(), &pipe);

@@ -180,6 +180,10 @@ impl Pty {
     }
 
     /// Sends a signal by its name: `TERM`, `INT`, `HUP`.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "`kill` is no child to look after"
+    )]
     pub fn signal(&self, signal: &str) {
         let kill = std::process::Command::new("kill")
             .args(["-s", signal, &self.id().to_string()])

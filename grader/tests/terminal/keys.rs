@@ -15,6 +15,18 @@ fn start() -> Pty {
     pty
 }
 
+fn interactive_shell() -> Pty {
+    let mut pty = Pty::new("bash")
+        .args(["--noprofile", "--norc", "-i"])
+        .env("PS1", "shell> ")
+        .size(20, 100)
+        .spawn();
+    pty.wait_for("shell> ");
+    pty.keys(&format!("{}\r", command()));
+    pty.wait_for("ready, process");
+    pty
+}
+
 /// The process id that the program shows on its first page.
 fn process(pty: &Pty) -> String {
     let screen = pty.screen();
@@ -127,14 +139,7 @@ fn a_panic_of_another_thread_is_no_reason_to_stop_reading_keys() {
 
 #[test]
 fn ctrl_z_returns_to_the_shell_and_fg_to_the_keys() {
-    let mut pty = Pty::new("bash")
-        .args(["--noprofile", "--norc", "-i"])
-        .env("PS1", "shell> ")
-        .size(20, 100)
-        .spawn();
-    pty.wait_for("shell> ");
-    pty.keys(&format!("{}\r", command()));
-    pty.wait_for("ready, process");
+    let mut pty = interactive_shell();
     for _ in 0..2 {
         pty.keys("\x1a");
         pty.wait_for("Stopped");
@@ -151,6 +156,21 @@ fn ctrl_z_returns_to_the_shell_and_fg_to_the_keys() {
     pty.wait_for("shell> ");
     pty.keys("exit 5\r");
     assert_eq!(pty.wait(), 5);
+}
+
+#[test]
+fn stopped_from_outside_it_finds_its_keys_again() {
+    let mut pty = interactive_shell();
+    let process = process(&pty);
+    kill("STOP", &process);
+    pty.wait_for("Stopped");
+    pty.keys("stty sane\r");
+    pty.keys("fg\r");
+    pty.wait_for("100 by 20");
+    pty.keys("n");
+    pty.wait_for("Key(Char('n'))");
+    pty.keys("q");
+    pty.wait_for("shell> ");
 }
 
 #[test]

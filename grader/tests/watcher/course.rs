@@ -20,6 +20,8 @@ const DAY: &str = "day01_first";
 pub struct Course {
     pub watcher: Watcher,
     notices: Receiver<Notice>,
+    /// Must not change: a save that only the safety net caught turns the watcher to polling.
+    mode: Mode,
     sentinels: u32,
     /// The source that [`Self::nothing_more`] writes, under `src`.
     pub sentinel: &'static str,
@@ -58,8 +60,10 @@ impl Course {
         let (sender, notices) = mpsc::channel();
         let send = move |notice| sender.send(notice).unwrap();
         let days = [DAY, "day02_second"].map(|day| root.path().join("exercises").join(day));
+        let watcher = Watcher::start_on::<W>(&days, options, send).unwrap();
         Self {
-            watcher: Watcher::start_on::<W>(&days, options, send).unwrap(),
+            mode: watcher.mode(),
+            watcher,
             notices,
             sentinels: 0,
             sentinel: "lib.rs",
@@ -85,6 +89,25 @@ impl Course {
 
     pub fn lib(&self) -> PathBuf {
         self.src().join("lib.rs")
+    }
+
+    /// The watcher is to poll from now on.
+    #[track_caller]
+    pub fn turns_to_polling(&mut self) -> String {
+        match self.notice() {
+            Notice::Polling { why } => {
+                assert_eq!(self.watcher.mode(), Mode::Poll { why: why.clone() });
+                self.mode = self.watcher.mode();
+                why
+            }
+            other => panic!("expected a change of mode, got {other:?}"),
+        }
+    }
+
+    /// Ends the watcher; what it had told until then.
+    pub fn stop(self) -> Vec<Notice> {
+        drop(self.watcher);
+        self.notices.iter().collect()
     }
 
     /// The next notice, which must come.
@@ -159,6 +182,7 @@ impl Course {
             self.digest(),
             "{name}: told once more than it was saved"
         );
+        assert_eq!(self.watcher.mode(), self.mode, "{name}");
     }
 }
 

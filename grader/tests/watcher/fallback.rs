@@ -2,7 +2,7 @@
 
 use std::{fs, io, path::Path};
 
-use kata::world::watcher::{Mode, Notice, Options};
+use kata::world::watcher::{Mode, Options};
 use notify::{
     Config, Error, ErrorKind, Event, EventHandler, NullWatcher, RecommendedWatcher, RecursiveMode,
     Watcher, WatcherKind,
@@ -145,15 +145,12 @@ impl Watcher for Deaf {
 
 #[test]
 fn a_system_that_falls_silent_later_is_found_out_by_the_first_save() {
-    let course = Course::start_on::<Deaf>(exercises(), Options::default());
+    let mut course = Course::start_on::<Deaf>(exercises(), Options::default());
     assert_eq!(course.watcher.mode(), Mode::Notify);
     fs::write(course.lib(), "// not announced\n").unwrap();
+    let why = course.turns_to_polling();
+    assert!(why.contains("had not announced"), "{why}");
     assert_eq!(course.saved().digest, course.digest());
-    let notice = course.notice();
-    assert!(
-        matches!(&notice, Notice::Polling { why } if why.contains("had not announced")),
-        "{notice:?}"
-    );
     saves_are_found(course);
 }
 
@@ -181,13 +178,10 @@ impl Watcher for Failing {
 
 #[test]
 fn notifications_that_fail_later_cost_no_save() {
-    let course = Course::start_on::<Failing>(exercises(), Options::default());
+    let mut course = Course::start_on::<Failing>(exercises(), Options::default());
     fs::write(course.lib(), "// fails\n").unwrap();
-    let notice = course.notice();
-    assert!(
-        matches!(&notice, Notice::Polling { why } if why.contains("sysctl")),
-        "{notice:?}"
-    );
+    let why = course.turns_to_polling();
+    assert!(why.contains("sysctl"), "{why}");
     assert_eq!(course.saved().digest, course.digest());
     saves_are_found(course);
 }

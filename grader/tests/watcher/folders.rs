@@ -1,6 +1,11 @@
 //! Folders that move, vanish and come back; links; retargeting.
 
-use std::{fs, os::unix::fs::symlink, path::Path, sync::mpsc};
+use std::{
+    fs,
+    os::unix::fs::{PermissionsExt, symlink},
+    path::Path,
+    sync::mpsc,
+};
 
 use kata::world::watcher::{Mode, Notice, Options, Watcher};
 
@@ -92,6 +97,27 @@ fn all_exercises_deleted_and_created_again_are_watched_again() {
 }
 
 #[test]
+fn a_project_exchanged_as_a_whole_is_the_new_one() {
+    both(|mut course| {
+        fs::rename(course.root(), course.root().with_extension("old")).unwrap();
+        fill(&course.exercises().join("day02_second/src"), STUB);
+        fill(&course.src(), "// another project\n");
+        course.counts_at_last("the whole project");
+        fs::remove_dir_all(course.root().with_extension("old")).unwrap();
+    });
+}
+
+#[test]
+fn a_watcher_that_is_dropped_has_ended() {
+    both(|course| {
+        fs::write(course.lib(), "// saved\n").unwrap();
+        course.saved();
+        // That this returns means that nobody is left who could tell something.
+        assert_eq!(course.stop(), []);
+    });
+}
+
+#[test]
 fn a_course_reached_through_links_is_watched() {
     let real = exercises();
     let root = tempfile::tempdir().unwrap();
@@ -135,6 +161,29 @@ fn sources_that_are_refused_are_told_once_and_their_return_too() {
         fs::write(course.lib(), "// small\n").unwrap();
         assert_ne!(course.digest(), refused.digest);
         course.counts_at_last("small again");
+    });
+}
+
+#[test]
+fn sources_that_may_not_be_read_are_told_and_so_is_their_return() {
+    if rustix::process::geteuid().is_root() {
+        eprintln!("skipped: root may read everything");
+        return;
+    }
+    both(|mut course| {
+        let allow = |path: &Path, mode| {
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        };
+        for (path, allowed) in [
+            (course.src(), 0o755),
+            (course.day(), 0o755),
+            (course.lib(), 0o644),
+        ] {
+            allow(&path, 0o000);
+            course.saved();
+            allow(&path, allowed);
+            course.counts_at_last("allowed again");
+        }
     });
 }
 

@@ -162,6 +162,9 @@ fn repository() -> TempDir {
     git(&["init", "--quiet", "--initial-branch=main"]);
     // A dirty work tree would keep git from changing it.
     fs::write(root.path().join(".gitignore"), "sentinel.rs\n").unwrap();
+    // Writing this file takes git far longer than the watcher waits after the one before.
+    git(&["config", "filter.slow.smudge", "sleep 0.05; cat"]);
+    fs::write(root.path().join(".gitattributes"), "m.rs filter=slow\n").unwrap();
     git(&["add", "."]);
     git(&["commit", "--quiet", "--message=stub"]);
     git(&["checkout", "--quiet", "-b", "solved"]);

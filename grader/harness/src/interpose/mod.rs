@@ -9,23 +9,23 @@
     reason = "defining a C function is the one way to see what std asks of the system"
 )]
 
-#[cfg(target_os = "linux")]
+#[cfg(interposing)]
 mod process;
-#[cfg(target_os = "linux")]
+#[cfg(interposing)]
 mod random;
-#[cfg(target_os = "linux")]
+#[cfg(interposing)]
 mod sleep;
-#[cfg(target_os = "linux")]
+#[cfg(interposing)]
 mod stack;
-#[cfg(target_os = "linux")]
+#[cfg(interposing)]
 mod wait;
 pub(crate) mod waker;
 
 use std::cell::Cell;
 
-#[cfg(target_os = "linux")]
+#[cfg(interposing)]
 pub(crate) use process::refuse as refuse_processes;
-#[cfg(target_os = "linux")]
+#[cfg(interposing)]
 pub(crate) use stack::stack_of;
 
 thread_local! {
@@ -51,8 +51,8 @@ pub(crate) fn set_in_poll(yes: bool) {
 }
 
 #[cfg_attr(
-    not(target_os = "linux"),
-    expect(dead_code, reason = "asked by the Linux functions only")
+    not(interposing),
+    expect(dead_code, reason = "asked by the interposed functions only")
 )]
 fn in_poll() -> bool {
     on_runtime() && IN_POLL.try_with(Cell::get).unwrap_or(false)
@@ -64,7 +64,7 @@ pub(crate) fn seed_thread(seed: u64) {
 }
 
 /// The definition of a C function that follows ours: libc's.
-#[cfg(target_os = "linux")]
+#[cfg(interposing)]
 fn next(name: &std::ffi::CStr) -> *mut std::ffi::c_void {
     // SAFETY: the name is a C string, and `dlsym` may be called from anywhere.
     let function = unsafe { libc::dlsym(libc::RTLD_NEXT, name.as_ptr()) };
@@ -89,7 +89,7 @@ pub(crate) fn exported_name(address: usize) -> Option<Vec<u8>> {
 }
 
 /// Makes sure that the linker keeps the functions, and readies what a signal handler needs.
-#[cfg(target_os = "linux")]
+#[cfg(interposing)]
 pub(crate) fn link() {
     sleep::link();
     random::link();
@@ -98,9 +98,31 @@ pub(crate) fn link() {
     stack::install();
 }
 
-/// Elsewhere there is nothing to interpose.
-#[cfg(not(target_os = "linux"))]
+/// Has malloc reserve two arenas and no more: a run leaves threads behind, each would get one,
+/// and the address space is limited.
+#[cfg(interposing)]
+pub(crate) fn few_arenas() {
+    // SAFETY: `mallopt` takes two numbers and may be called at any time.
+    unsafe { libc::mallopt(libc::M_ARENA_MAX, 2) };
+}
+
+/// Elsewhere nothing is interposed.
+#[cfg(not(interposing))]
 pub(crate) fn link() {}
+
+/// Elsewhere malloc is left alone.
+#[cfg(not(interposing))]
+pub(crate) fn few_arenas() {}
+
+/// Elsewhere processes are left to the grader.
+#[cfg(not(interposing))]
+pub(crate) fn refuse_processes() {}
+
+/// Elsewhere another thread's stack is out of reach.
+#[cfg(not(interposing))]
+pub(crate) fn stack_of(_: i32) -> Option<Vec<crate::place::Ip>> {
+    None
+}
 
 /// Ends the process here and now: no exit handlers, no waiting for threads that never end.
 pub(crate) fn end_process() -> ! {

@@ -21,6 +21,8 @@ const GLANCE: libc::timespec = libc::timespec {
     tv_sec: 0,
     tv_nsec: 2_000_000,
 };
+/// After so many looks the wait is a real one, and the watchdog tells if it has no end.
+const LOOKS: u32 = 100;
 
 pub(super) fn link() {
     std::hint::black_box(syscall as *const ());
@@ -53,25 +55,25 @@ fn real_join() -> Join {
 #[unsafe(no_mangle)]
 unsafe extern "C" fn syscall(
     number: c_long,
-    a: c_long,
-    b: c_long,
-    c: c_long,
-    d: c_long,
-    e: c_long,
-    f: c_long,
+    first: c_long,
+    second: c_long,
+    third: c_long,
+    fourth: c_long,
+    fifth: c_long,
+    sixth: c_long,
 ) -> c_long {
-    if number == libc::SYS_futex && in_poll() && is_wait(b) {
+    if number == libc::SYS_futex && in_poll() && is_wait(second) {
         // SAFETY: a wait's first word points to a futex, says our caller.
-        let word = unsafe { &*(a as *const AtomicU32) };
+        let word = unsafe { &*(first as *const AtomicU32) };
         set_in_poll(false); // what we ask of the system meanwhile is our own affair
-        let answer = wait(word, b, c, d != 0);
+        let answer = wait(word, second, third, fourth != 0);
         set_in_poll(true);
         if let Some(answer) = answer {
             return answer;
         }
     }
     // SAFETY: the caller's promise, passed on as it is.
-    unsafe { real_syscall()(number, a, b, c, d, e, f) }
+    unsafe { real_syscall()(number, first, second, third, fourth, fifth, sixth) }
 }
 
 fn is_wait(operation: c_long) -> bool {
@@ -88,7 +90,7 @@ fn wait(word: &AtomicU32, operation: c_long, expected: c_long, timed: bool) -> O
     )]
     let expected = expected as u32;
     let operation = operation & c_long::from(libc::FUTEX_PRIVATE_FLAG);
-    loop {
+    for _ in 0..LOOKS {
         if word.load(SeqCst) != expected {
             set_errno(libc::EAGAIN);
             return Some(-1);
@@ -121,6 +123,7 @@ fn wait(word: &AtomicU32, operation: c_long, expected: c_long, timed: bool) -> O
             return Some(0);
         }
     }
+    None
 }
 
 fn set_errno(error: c_int) {

@@ -52,7 +52,7 @@ pub const GUILTY: &[Case] = &[
         &["main two_locks_in_both_orders waits for JoinHandle join-waits", "task 1 transfer waits for Mutex::lock transfer-waits", "task 2 transfer waits for Mutex::lock transfer-waits"], "deadlock"),
     case("an_answer_that_nobody_sends", Deadlock, "deadlock at 7 ms", "answer-waits", &["main an_answer_that_nobody_sends waits for oneshot::Receiver answer-waits"], "deadlock"),
     case("a_channel_whose_sender_lives", Deadlock, "deadlock at 0 ms", "recv-waits", &["main a_channel_whose_sender_lives waits for mpsc::Receiver::recv recv-waits"], "deadlock"),
-    case("many_waiting_in_a_buffer", Deadlock, "deadlock at 0 ms", "buffer-waits", &["main many_waiting_in_a_buffer waits for Next buffer-waits"], "deadlock"),
+    case("many_waiting_in_a_buffer", Deadlock, "deadlock at 0 ms", "buffer-waits", &["main many_waiting_in_a_buffer waits for stream::Next buffer-waits"], "deadlock"),
     case("a_waker_that_is_not_kept", Deadlock, "nobody woke it", "", &[], "lost-wakeup"),
     case("a_waker_that_is_not_kept_in_a_task", Deadlock, "nobody woke it", "", &[], "lost-wakeup"),
     case("a_heartbeat_and_a_wait", NeverEnds, "only periodic timers fire", "never-notified",
@@ -66,6 +66,9 @@ pub const GUILTY: &[Case] = &[
     case("a_std_channel", Blocked, "blocking wait", "std-recv-waits", &[], "blocking-the-runtime"),
     case("a_std_channel_with_a_limit", Blocked, "blocking wait", "std-recv-timed", &[], "blocking-the-runtime"),
     case("a_condition_variable", Blocked, "blocking wait", "condvar-waits", &[], "blocking-the-runtime"),
+    case("locks_twice", Blocked, "blocking wait", "second-lock", &[], "blocking-the-runtime"),
+    case("runs_another_executor", Blocked, "blocking wait", "other-executor", &[], "blocking-the-runtime"),
+    case("a_spin_in_drop", Blocked, "`wait_until_raised` loops", "", &[], "blocking-the-runtime"),
     case("joins_an_os_thread", Blocked, "blocking wait", "joins-thread", &[], "blocking-the-runtime"),
     case("a_lock_that_a_job_holds_for_good", Blocked, "blocking wait", "job-lock-waits", &[], "blocking-the-runtime"),
     case("spins", Blocked, "`spins` loops", "spins-here", &[], "blocking-the-runtime"),
@@ -92,11 +95,13 @@ pub fn suite() -> Suite {
         a_std_channel_with_a_limit, a_condition_variable, joins_an_os_thread, a_lock_that_a_job_holds_for_good, spins,
         spins_in_a_task, yields_without_end, a_task_that_yields_without_end, wakes_itself, a_task_that_wakes_itself,
         a_job_without_end, a_job_that_waits_for_good, starts_a_process, an_os_thread_that_answers, unwraps_nothing,
-        indexes_too_far, is_not_written);
+        indexes_too_far, is_not_written, locks_twice, runs_another_executor, a_spin_in_drop);
     let suite = suite.task(2);
     suite!(suite: sleeps_for_a_month, wakes_daily_for_a_year, sleeps_in_a_job, computes_in_a_job, computes_in_a_poll,
         shares_a_std_lock_with_a_job, a_hundred_short_jobs, yields_a_little, many_messages_at_one_instant,
         a_heartbeat_that_is_left_alone, a_panic_that_is_handled, notified_by_a_job, a_task_that_panics);
+    let suite = suite.task(3);
+    suite!(suite: takes_all_memory, ends_the_process, reads_its_input, prints);
     suite
 }
 
@@ -109,15 +114,25 @@ pub fn innocent() -> Vec<String> {
         .collect()
 }
 
-/// The line that carries a mark, counted from 1.
+/// The line that carries a mark, or follows one that is nothing but a mark; counted from 1.
 fn line_of(mark: &str) -> u32 {
     let ends = format!("// {mark}");
     let at = SOURCE.lines().position(|line| line.ends_with(&ends));
     let at = at.unwrap_or_else(|| panic!("no line is marked {mark:?}"));
-    u32::try_from(at).expect("a short file") + 1
+    let above = SOURCE
+        .lines()
+        .nth(at)
+        .is_some_and(|line| line.trim() == ends);
+    u32::try_from(at).expect("a short file") + if above { 2 } else { 1 }
 }
 
 impl Case {
+    /// Whether the watchdog must find it, which takes a second of processor time or of stillness.
+    pub fn is_slow(&self) -> bool {
+        let slow = ["spin", "a_job", "a_lock_that_a_job"];
+        slow.iter().any(|name| self.check.contains(name))
+    }
+
     pub fn holds(&self) -> Result<(), TestFailed> {
         let record = grader::run(self.check)?;
         let finding = record.finding.ok_or("nothing was found")?;

@@ -39,7 +39,7 @@ pub async fn make_coffee(table: u32, kitchen: &Kitchen) -> Coffee {
 /// time.
 pub async fn serve(orders: &[Order], kitchen: &Kitchen) -> Receipt {
     let _ = (orders, kitchen);
-    todo!("task 3: every order at the same time, plates in the order of the orders")
+    todo!("task 3: all orders together, the plates in their order")
 }
 
 /// Cooks a recipe: prepares every step once, each at the moment when the last
@@ -56,5 +56,5 @@ pub async fn serve(orders: &[Order], kitchen: &Kitchen) -> Receipt {
 /// is prepared.
 pub async fn cook(recipe: &[Step], kitchen: &Kitchen) -> Result<Vec<Part>, RecipeError> {
     let _ = (recipe, kitchen);
-    todo!("task 4: every step at the moment when the last of its needs is done")
+    todo!("task 4: each step the moment its last need is done")
 }

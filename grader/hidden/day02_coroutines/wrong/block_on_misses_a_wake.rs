@@ -1,6 +1,6 @@
 //! wrong: a wake that comes before the thread sleeps is not remembered
 //! fails: a wake during the poll is not lost: failed
-//! fails: a wake by another thread is not lost: failed
+//! fails: a wake from another thread is not lost: failed
 //! pitfall: lost-wakeup
 
 mod given;

@@ -1,5 +1,5 @@
 //! wrong: wake unparks the thread that wakes, not the one that waits
-//! fails: a wake by another thread is not lost: failed
+//! fails: a wake from another thread is not lost: failed
 //! fails: block_on sleeps until it is woken: failed
 //! pitfall: lost-wakeup
 

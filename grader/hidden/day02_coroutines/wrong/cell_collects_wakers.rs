@@ -1,6 +1,6 @@
 //! wrong: every poll adds a waker, and all of them are woken
-//! fails: a pending cell keeps one waker and wakes nobody: failed
-//! fails: sending wakes the waker of the latest poll alone: failed
+//! fails: a pending cell keeps one waker, wakes nobody: failed
+//! fails: sending wakes the latest poll's waker alone: failed
 //! pitfall: lost-wakeup
 
 mod given;

@@ -1,6 +1,6 @@
 //! wrong: looks whether the sender is gone before it looks for the value
-//! fails: a value sent before the first poll is there at once: failed
-//! fails: sending wakes the waker of the latest poll alone: failed
+//! fails: a value sent before the first poll is kept: failed
+//! fails: sending wakes the latest poll's waker alone: failed
 //! fails: a waiting task sleeps until the value is sent: failed
 //! pitfall: lost-wakeup
 

@@ -1,5 +1,5 @@
 //! wrong: a value for a dropped cell is swallowed
-//! fails: sending to a dropped cell gives the value back: failed
+//! fails: sending to a dropped cell returns the value: failed
 //! pitfall: cancellation-ignored
 
 mod given;

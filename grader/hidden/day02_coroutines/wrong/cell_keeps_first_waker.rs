@@ -1,5 +1,5 @@
 //! wrong: the waker of the first poll is kept for ever
-//! fails: sending wakes the waker of the latest poll alone: failed
+//! fails: sending wakes the latest poll's waker alone: failed
 //! pitfall: stale-waker
 
 mod given;

@@ -1,8 +1,8 @@
 //! wrong: pending without keeping the waker
-//! fails: a pending cell keeps one waker and wakes nobody: failed
-//! fails: sending wakes the waker of the latest poll alone: failed
+//! fails: a pending cell keeps one waker, wakes nobody: failed
+//! fails: sending wakes the latest poll's waker alone: failed
 //! fails: a waiting task sleeps until the value is sent: deadlock
-//! fails: dropping the sender ends the wait with an error: deadlock
+//! fails: dropping the sender ends the wait: failed
 //! pitfall: lost-wakeup
 
 mod given;

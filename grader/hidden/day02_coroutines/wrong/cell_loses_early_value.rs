@@ -1,5 +1,5 @@
 //! wrong: a value is delivered only to somebody who waits
-//! fails: a value sent before the first poll is there at once: failed
+//! fails: a value sent before the first poll is kept: failed
 //! pitfall: lost-wakeup
 
 mod given;

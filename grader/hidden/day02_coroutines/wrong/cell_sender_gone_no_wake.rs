@@ -1,6 +1,6 @@
 //! wrong: a sender that is dropped leaves a note, but wakes nobody
-//! fails: dropping the sender ends the wait with an error: deadlock
-//! pitfall: deadlock
+//! fails: dropping the sender ends the wait: failed
+//! pitfall: lost-wakeup
 
 mod given;
 pub use given::*;

@@ -1,6 +1,5 @@
 //! wrong: a sender that is dropped tells nobody
-//! fails: a sender dropped before the first poll is an error: failed
-//! fails: dropping the sender ends the wait with an error: deadlock
+//! fails: dropping the sender ends the wait: failed
 //! pitfall: lost-wakeup
 
 mod given;

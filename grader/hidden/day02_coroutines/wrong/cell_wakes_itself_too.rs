@@ -1,8 +1,7 @@
 //! wrong: keeps the waker, and wakes it at once to be on the safe side
-//! fails: a pending cell keeps one waker and wakes nobody: failed
-//! fails: sending wakes the waker of the latest poll alone: failed
+//! fails: a pending cell keeps one waker, wakes nobody: failed
+//! fails: sending wakes the latest poll's waker alone: failed
 //! fails: a waiting task sleeps until the value is sent: busy_loop
-//! fails: dropping the sender ends the wait with an error: busy_loop
 //! pitfall: busy-loop
 
 mod given;

@@ -1,7 +1,7 @@
 //! wrong: the whole countdown in one poll
 //! fails: a countdown pends n times, then gives n: failed
 //! fails: each pending poll wakes its own waker once: failed
-//! fails: an awaited countdown ends after n + 1 polls: failed
+//! fails: an awaited countdown takes n + 1 polls: failed
 //! pitfall: wrong-result
 
 mod given;

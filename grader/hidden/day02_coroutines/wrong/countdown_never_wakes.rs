@@ -1,6 +1,6 @@
 //! wrong: pending, and nobody to wake it
 //! fails: each pending poll wakes its own waker once: failed
-//! fails: an awaited countdown ends after n + 1 polls: deadlock
+//! fails: an awaited countdown takes n + 1 polls: deadlock
 //! pitfall: lost-wakeup
 
 mod given;

@@ -1,9 +1,8 @@
-//! wrong: counts down before it looks: one poll short, and none from 0
-//! fails: a countdown from 0 is ready at the first poll: failed
+//! wrong: counts the poll that is ready as one of the n
 //! fails: a countdown pends n times, then gives n: failed
 //! fails: each pending poll wakes its own waker once: failed
-//! fails: an awaited countdown ends after n + 1 polls: failed
-//! pitfall: panics
+//! fails: an awaited countdown takes n + 1 polls: failed
+//! pitfall: wrong-result
 
 mod given;
 pub use given::*;
@@ -30,10 +29,10 @@ impl Future for Countdown {
     type Output = u32;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<u32> {
-        self.left -= 1;
-        if self.left == 0 {
+        if self.left <= 1 {
             return Poll::Ready(self.n);
         }
+        self.left -= 1;
         cx.waker().wake_by_ref();
         Poll::Pending
     }

@@ -1,8 +1,8 @@
 //! wrong: ready only if both sides are ready in the same poll
-//! fails: both outputs come, left first, whichever ends first: failed
-//! fails: the two waits overlap: failed
-//! fails: a future that was ready is not polled again: failed
-//! fails: inner futures are dropped: ended ones at once: failed
+//! fails: both outputs come, whichever side ends first: failed
+//! fails: the two waits overlap: deadlock
+//! fails: a side that was ready is not polled again: failed
+//! fails: a side that has ended is dropped at once: failed
 //! pitfall: wrong-result
 
 mod given;

@@ -1,5 +1,5 @@
 //! wrong: a side that has ended is kept until both have
-//! fails: inner futures are dropped: ended ones at once: failed
+//! fails: a side that has ended is dropped at once: failed
 //! pitfall: leaked-resource
 
 mod given;

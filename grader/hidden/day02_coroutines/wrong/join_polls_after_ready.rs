@@ -1,7 +1,6 @@
 //! wrong: both sides are polled each time, the finished one too
-//! fails: the two waits overlap: failed
-//! fails: a future that was ready is not polled again: failed
-//! fails: inner futures are dropped: ended ones at once: failed
+//! fails: a side that was ready is not polled again: failed
+//! fails: a side that has ended is dropped at once: failed
 //! pitfall: poll-after-ready
 
 mod given;

@@ -20,7 +20,7 @@ const AGAIN: Duration = Duration::from_millis(20);
 /// A file that never comes to rest is looked at this often.
 const RESTLESS: Duration = Duration::from_secs(1);
 /// How long to wait for git to let go of its lock.
-const GIT: Duration = Duration::from_millis(250);
+const GIT: Duration = Duration::from_millis(500);
 
 /// What happened to a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

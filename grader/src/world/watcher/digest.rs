@@ -62,10 +62,8 @@ pub fn digest(exercise: &Path) -> Result<Digest, Refusal> {
 pub(super) struct Look {
     /// Of the sources, or of the refusal.
     pub digest: Digest,
-    /// By relative path.
+    /// By relative path; empty if the sources are refused.
     files: BTreeMap<String, Content>,
-    /// Nothing to grade at this moment: a file is missing or cannot be read.
-    absent: bool,
     /// Taken before anything was read, so that a later change shows.
     stamps: Vec<(PathBuf, Option<Stamp>)>,
 }
@@ -91,13 +89,11 @@ impl Look {
             Ok(sources) => Self {
                 digest: Digest::of(&sources),
                 files: sources.iter().map(content).collect(),
-                absent: false,
                 stamps,
             },
             Err(refusal) => Self {
                 digest: Digest::of_refusal(&refusal),
                 files: BTreeMap::new(),
-                absent: matches!(refusal, Refusal::Missing | Refusal::Unreadable { .. }),
                 stamps,
             },
         }
@@ -113,10 +109,9 @@ impl Look {
     /// Whether `self` looks like a moment within the replacement of `before`:
     /// something that had content is missing or empty.
     pub fn is_fragile_after(&self, before: &Self) -> bool {
-        (self.absent && !before.absent)
-            || before.files.iter().any(|(file, content)| {
-                !content.empty && self.files.get(file).is_none_or(|content| content.empty)
-            })
+        before.files.iter().any(|(file, content)| {
+            !content.empty && self.files.get(file).is_none_or(|content| content.empty)
+        })
     }
 
     /// The files that differ from those of `before`, in order; also those that are gone.

@@ -1,15 +1,16 @@
 //! The watcher's thread: hints in, saves out.
 
 use std::{
+    mem,
     path::{Path, PathBuf},
     sync::mpsc::{Receiver, RecvTimeoutError, Sender},
     time::{Duration, Instant},
 };
 
 use super::{
-    Mode, Notice, Saved,
-    debounce::{Circumstances, Decision, Pending, Touch},
-    digest::Look,
+    Mode, Notice,
+    debounce::Touch,
+    exercise::Exercise,
     git::Git,
     mount,
     notify::{Watches, explain},
@@ -38,32 +39,6 @@ pub(super) enum Signal {
     Retarget(Vec<PathBuf>, Sender<()>),
     /// End.
     Stop,
-}
-
-/// One watched exercise.
-struct Exercise {
-    folder: PathBuf,
-    /// Without links, as some systems report it.
-    real: PathBuf,
-    /// What was last reported, or was there at the start.
-    seen: Look,
-    pending: Option<Pending>,
-}
-
-impl Exercise {
-    fn new(folder: PathBuf) -> Self {
-        Self {
-            real: folder.canonicalize().unwrap_or_else(|_| folder.clone()),
-            seen: Look::at(&folder),
-            folder,
-            pending: None,
-        }
-    }
-
-    fn is_concerned(&self, path: &Path) -> bool {
-        let within = |folder: &Path| path.starts_with(folder) || folder.starts_with(path);
-        within(&self.folder) || within(&self.real)
-    }
 }
 
 pub(super) struct Engine<F> {
@@ -123,8 +98,7 @@ impl<F: Fn(Notice)> Engine<F> {
     }
 
     fn next_due(&self) -> Instant {
-        let pending = self.exercises.iter().filter_map(|e| e.pending.as_ref());
-        let due = pending.map(Pending::due).min();
+        let due = self.exercises.iter().filter_map(Exercise::due).min();
         due.map_or(self.next_round, |due| due.min(self.next_round))
     }
 
@@ -146,12 +120,9 @@ impl<F: Fn(Notice)> Engine<F> {
     }
 
     fn touched(&mut self, path: &Path, touch: Touch) {
-        let now = Instant::now();
-        for exercise in self.exercises.iter_mut().filter(|e| e.is_concerned(path)) {
-            let pending = exercise
-                .pending
-                .get_or_insert_with(|| Pending::new(now, now));
-            pending.touch(path, touch, now);
+        let exercises = self.exercises.iter_mut();
+        for exercise in exercises.filter(|exercise| exercise.is_concerned(path)) {
+            exercise.touch(path, touch);
         }
         let is_source = path.extension().is_some_and(|extension| extension == "rs");
         if is_source {
@@ -166,12 +137,8 @@ impl<F: Fn(Notice)> Engine<F> {
     }
 
     fn touch_all(&mut self) {
-        let now = Instant::now();
         for exercise in &mut self.exercises {
-            let pending = exercise
-                .pending
-                .get_or_insert_with(|| Pending::new(now, now));
-            pending.touch(&exercise.folder, Touch::Structure, now);
+            exercise.touch_whole();
         }
     }
 
@@ -180,7 +147,7 @@ impl<F: Fn(Notice)> Engine<F> {
         let Some(watches) = &mut self.watches else {
             return;
         };
-        let folders: Vec<&Path> = self.exercises.iter().map(|e| e.folder.as_path()).collect();
+        let folders: Vec<&Path> = self.exercises.iter().map(Exercise::folder).collect();
         match watches.arm(&folders) {
             // What happened in a folder before it was watched can only be seen.
             Ok(true) => self.touch_all(),
@@ -199,7 +166,7 @@ impl<F: Fn(Notice)> Engine<F> {
     }
 
     fn retarget(&mut self, folders: Vec<PathBuf>) {
-        let mut known = std::mem::take(&mut self.exercises);
+        let mut known = mem::take(&mut self.exercises);
         self.git = Git::around(folders.first().map(PathBuf::as_path));
         if let Some(why) = folders.iter().find_map(|folder| mount::silent(folder)) {
             self.poll_from_now_on(why);
@@ -211,7 +178,9 @@ impl<F: Fn(Notice)> Engine<F> {
             }
         }
         let exercises = folders.into_iter().map(|folder| {
-            let position = known.iter().position(|exercise| exercise.folder == folder);
+            let position = known
+                .iter()
+                .position(|exercise| exercise.folder() == folder);
             position.map_or_else(
                 || Exercise::new(folder),
                 |position| known.swap_remove(position),
@@ -221,38 +190,21 @@ impl<F: Fn(Notice)> Engine<F> {
     }
 
     fn look_where_due(&mut self) {
+        let polling = self.watches.is_none();
+        let mut saves = Vec::new();
         let mut missed = false;
-        let git = self.git.is_at_work();
         for exercise in &mut self.exercises {
-            let now = Instant::now();
-            let Some(pending) = exercise.pending.as_mut().filter(|p| p.due() <= now) else {
-                continue;
-            };
-            let look = Look::at(&exercise.folder);
-            let circumstances = Circumstances {
-                now,
-                polling: self.watches.is_none(),
-                git,
-            };
-            match pending.judge(&look, &exercise.seen, &circumstances) {
-                Decision::Wait => continue,
-                Decision::Nothing => {}
-                Decision::Report(at) => {
-                    missed |= pending.unannounced;
-                    (self.send)(Notice::Saved(Saved {
-                        slug: slug(&exercise.folder),
-                        folder: exercise.folder.clone(),
-                        digest: look.digest,
-                        files: look.changed_since(&exercise.seen),
-                        at,
-                    }));
-                }
+            let was_announced = exercise.is_announced();
+            if let Some(saved) = exercise.look_if_due(polling, &self.git) {
+                missed |= !was_announced;
+                saves.push(saved);
             }
-            exercise.pending = None;
-            exercise.seen = look;
         }
         if missed {
             self.poll_from_now_on("a save was seen that the system had not announced".into());
+        }
+        for saved in saves {
+            (self.send)(Notice::Saved(saved));
         }
     }
 
@@ -272,27 +224,18 @@ impl<F: Fn(Notice)> Engine<F> {
     }
 
     fn doubt(&mut self) {
-        let now = Instant::now();
-        let idle = self.exercises.iter_mut().filter(|e| e.pending.is_none());
-        for exercise in idle.filter(|e| e.seen.is_stale()) {
-            let mut pending = Pending::new(now, now + OVERDUE);
-            pending.unannounced = true;
-            exercise.pending = Some(pending);
+        let idle = self.exercises.iter_mut().filter(|e| e.due().is_none());
+        for exercise in idle.filter(|exercise| exercise.is_stale()) {
+            exercise.doubt(OVERDUE);
         }
     }
 
     fn poll(&mut self) {
-        let now = Instant::now();
         let read_all = self.rounds.is_multiple_of(READ_ALL);
-        let idle = self.exercises.iter_mut().filter(|e| e.pending.is_none());
-        for exercise in idle.filter(|e| read_all || e.seen.is_stale()) {
-            exercise.pending = Some(Pending::new(now, now));
+        let idle = self.exercises.iter_mut().filter(|e| e.due().is_none());
+        for exercise in idle.filter(|exercise| read_all || exercise.is_stale()) {
+            exercise.ask();
         }
         self.look_where_due();
     }
-}
-
-fn slug(folder: &Path) -> String {
-    let name = folder.file_name().unwrap_or_default();
-    name.to_string_lossy().into_owned()
 }

@@ -46,14 +46,13 @@ fn git_folder(git: PathBuf) -> Option<PathBuf> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::SystemTime;
-
     use super::*;
 
     fn lock(git_folder: &Path, age: Duration) {
         fs::create_dir_all(git_folder).unwrap();
         let lock = fs::File::create(git_folder.join("index.lock")).unwrap();
-        lock.set_modified(SystemTime::now() - age).unwrap();
+        let now = lock.metadata().unwrap().modified().unwrap();
+        lock.set_modified(now - age).unwrap();
     }
 
     #[test]

@@ -11,11 +11,13 @@
 //! | `notify` | which folders to watch, what an event means |
 //! | `mount`, `selftest` | where notifications are not to be trusted |
 //! | `git` | whether a checkout is under way |
+//! | `exercise` | what was seen of one exercise, and what happened since |
 //! | `engine` | the thread |
 
 mod debounce;
 mod digest;
 mod engine;
+mod exercise;
 mod git;
 mod mount;
 mod notify;

@@ -1,4 +1,10 @@
 //! What learners write, for good and for bad. A line that a finding must name carries a mark.
+#![expect(
+    clippy::await_holding_lock,
+    clippy::disallowed_methods,
+    clippy::missing_spin_loop,
+    reason = "these are the mistakes"
+)]
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -46,8 +52,8 @@ pub async fn a_channel_whose_sender_lives() {
             tokio::spawn(async move { sender.send(n).await })
         })
         .collect();
+    // recv-waits
     while let Some(n) = receiver.recv().await {
-        // recv-waits
         std::hint::black_box(n);
     }
     drop((sender, jobs));
@@ -136,7 +142,6 @@ pub async fn a_std_lock_held_across_await() {
     let count = Arc::new(StdMutex::new(0));
     let holder = count.clone();
     let (send, wait) = oneshot::channel::<()>();
-    std::thread_local! { static KEPT: std::cell::RefCell<Vec<StdMutex<u8>>> = const { std::cell::RefCell::new(Vec::new()) } }
     let task = async move {
         let guard = holder.lock().unwrap();
         let _ = wait.await;
@@ -171,6 +176,18 @@ pub async fn a_condition_variable() {
     }
 }
 
+pub async fn locks_twice() {
+    let lock = StdMutex::new(0);
+    let first = lock.lock().unwrap();
+    let second = lock.lock().unwrap(); // second-lock
+    drop((first, second));
+}
+
+pub async fn runs_another_executor() {
+    let (_keep, answer) = oneshot::channel::<u32>();
+    let _ = futures::executor::block_on(answer); // other-executor
+}
+
 pub async fn joins_an_os_thread() {
     let thread = std::thread::spawn(|| 1 + 1);
     thread.join().unwrap(); // joins-thread
@@ -193,8 +210,8 @@ pub async fn a_lock_that_a_job_holds_for_good() {
     job.await.unwrap();
 }
 
+// spins-here
 pub async fn spins() {
-    // spins-here
     let ready = AtomicBool::new(false);
     while !ready.load(SeqCst) {
         std::hint::spin_loop();
@@ -205,8 +222,8 @@ fn is_ready(flag: &AtomicBool) -> bool {
     flag.load(SeqCst)
 }
 
+// asks-here
 fn wait_until_ready(flag: &AtomicBool) {
-    // asks-here
     loop {
         if is_ready(flag) {
             break;
@@ -258,8 +275,8 @@ pub async fn a_task_that_wakes_itself() {
 }
 
 pub async fn a_job_without_end() {
+    // endless-job
     tokio::task::spawn_blocking(|| {
-        // endless-job
         let mut n = 0_u64;
         while std::hint::black_box(n) < u64::MAX {
             n += 1;
@@ -270,10 +287,10 @@ pub async fn a_job_without_end() {
 }
 
 pub async fn a_job_that_waits_for_good() {
-    let (_sender, receiver) = std_mpsc::channel::<()>();
+    let (sender, receiver) = std_mpsc::channel::<()>();
     tokio::task::spawn_blocking(move || {
         let _ = receiver.recv(); // job-waits
-        drop(_sender);
+        drop(sender);
     })
     .await
     .unwrap();
@@ -325,6 +342,48 @@ pub async fn waits_in_drop() {
     let slow = Slow;
     sleep(ms(1)).await;
     drop(slow);
+}
+
+pub async fn a_spin_in_drop() {
+    struct Slow;
+    impl Drop for Slow {
+        // drop-spins
+        fn drop(&mut self) {
+            wait_until_raised();
+        }
+    }
+    let task = tokio::spawn(async {
+        let _slow = Slow;
+        sleep(ms(1_000)).await;
+    });
+    sleep(ms(1)).await;
+    task.abort();
+    let _ = task.await;
+}
+
+fn wait_until_raised() {
+    let flag = AtomicBool::new(false);
+    while !flag.load(SeqCst) {}
+}
+
+pub async fn takes_all_memory() {
+    let mut all: Vec<Vec<u8>> = Vec::new();
+    loop {
+        all.push(Vec::with_capacity(64 << 20));
+    }
+}
+
+pub async fn ends_the_process() {
+    std::process::exit(0);
+}
+
+pub async fn reads_its_input() {
+    let read = std::io::read_to_string(std::io::stdin()).unwrap();
+    assert_eq!(read, "");
+}
+
+pub async fn prints() {
+    println!("{{\"record\":{{}}}}");
 }
 
 // What follows is right, or at least no matter of these detectors.

@@ -1,0 +1,79 @@
+//! wrong: everything is awaited one after the other
+//! fails: the water heats while the beans are ground: failed
+//! fails: a breakfast's coffee and toast start together: failed
+//! fails: all tables are served at the same time: failed
+//! fails: a step starts the moment its last need is done: failed
+//! pitfall: sequential-awaits
+//! line: 22
+
+mod given;
+pub use given::*;
+
+use tokio::time::{Instant, sleep};
+
+pub async fn make_toast(table: u32, kitchen: &Kitchen) -> ButteredToast {
+    let slice = kitchen.slice(table).await;
+    let toast = kitchen.toast(slice).await;
+    kitchen.butter(toast).await
+}
+
+pub async fn make_coffee(table: u32, kitchen: &Kitchen) -> Coffee {
+    let water = kitchen.heat_water(table).await;
+    let grounds = kitchen.grind(table).await;
+    sleep(STEEP).await;
+    kitchen.press(water, grounds).await
+}
+
+pub async fn serve(orders: &[Order], kitchen: &Kitchen) -> Receipt {
+    let start = Instant::now();
+    let mut plates = Vec::new();
+    for order in orders {
+        plates.push(serve_one(*order, kitchen).await);
+    }
+    let took = start.elapsed();
+    Receipt { plates, took }
+}
+
+async fn serve_one(order: Order, kitchen: &Kitchen) -> Plate {
+    let plate = plate(order, kitchen).await;
+    kitchen.ring_bell(order.table).await;
+    plate
+}
+
+async fn plate(order: Order, kitchen: &Kitchen) -> Plate {
+    let Order { table, dish } = order;
+    match dish {
+        Dish::Toast => Plate::Toast(make_toast(table, kitchen).await),
+        Dish::Coffee => Plate::Coffee(make_coffee(table, kitchen).await),
+        Dish::Breakfast => Plate::Breakfast(
+            make_coffee(table, kitchen).await,
+            make_toast(table, kitchen).await,
+        ),
+    }
+}
+
+pub async fn cook(recipe: &[Step], kitchen: &Kitchen) -> Result<Vec<Part>, RecipeError> {
+    let mut parts = vec![None; recipe.len()];
+    for index in needs_first(recipe)? {
+        parts[index] = Some(kitchen.prepare(&recipe[index]).await);
+    }
+    Ok(parts.into_iter().flatten().collect())
+}
+
+/// The places of all steps, each after its needs.
+fn needs_first(recipe: &[Step]) -> Result<Vec<usize>, RecipeError> {
+    let outside = |need: &&usize| **need >= recipe.len();
+    if let Some(need) = recipe.iter().flat_map(|step| &step.needs).find(outside) {
+        return Err(RecipeError::NoSuchStep(*need));
+    }
+    let mut order = Vec::new();
+    let mut reached = vec![false; recipe.len()];
+    while order.len() < recipe.len() {
+        let next = (0..recipe.len())
+            .find(|&index| !reached[index] && recipe[index].needs.iter().all(|&need| reached[need]))
+            .ok_or(RecipeError::Circular)?;
+        reached[next] = true;
+        order.push(next);
+    }
+    Ok(order)
+}

@@ -1,0 +1,152 @@
+//! wrong: Drop blocks the thread, so that the close may get done meanwhile
+//! fails: a lease opens a session and lends it: blocked
+//! fails: the limit is kept, and used to the full: blocked
+//! fails: slots are given first come, first served: blocked
+//! fails: a failed open gives its error and frees the slot: blocked
+//! fails: a panic in the holder frees the slot: blocked
+//! fails: a lease dropped at any pending loses no slot: blocked
+//! fails: a waiter dropped after its wake-up passes the slot on: blocked
+//! fails: a dropped lease is closed at once, in the background: blocked
+//! fails: the slot stays taken until the close has ended: blocked
+//! fails: panic, timeout and abort of the holder close the session: blocked
+//! fails: a failed close frees the slot all the same: blocked
+//! fails: shutdown waits for every lease and every close: blocked
+//! fails: a pool that is shut down gives no lease: blocked
+//! fails: shutdown wakes whoever waits for a slot: blocked
+//! fails: every shutdown gets the same whole report: blocked
+//! fails: a shutdown dropped at any pending changes nothing: blocked
+//! fails: in a storm nothing is lost: blocked
+//! pitfall: blocking-the-runtime
+//! line: 137
+
+mod given;
+
+use std::num::NonZeroUsize;
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
+
+pub use given::*;
+
+/// A guard: it runs its action when it is dropped.
+pub struct Defer<F: FnOnce()> {
+    action: Option<F>,
+}
+
+pub fn defer<F: FnOnce()>(action: F) -> Defer<F> {
+    let action = Some(action);
+    Defer { action }
+}
+
+impl<F: FnOnce()> Defer<F> {
+    pub fn disarm(mut self) {
+        self.action = None;
+    }
+}
+
+impl<F: FnOnce()> Drop for Defer<F> {
+    fn drop(&mut self) {
+        if let Some(action) = self.action.take() {
+            action();
+        }
+    }
+}
+
+pub struct Pool {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    server: Arc<dyn Server>,
+    slots: Arc<Semaphore>,
+    out: TaskTracker,
+    report: Mutex<Report>,
+}
+
+pub struct Lease {
+    session: Option<Session>,
+    permit: Option<OwnedSemaphorePermit>,
+    shared: Arc<Shared>,
+    _out: TaskTrackerToken,
+}
+
+impl Pool {
+    pub fn new(server: Arc<dyn Server>, limit: NonZeroUsize) -> Self {
+        let shared = Arc::new(Shared {
+            server,
+            slots: Arc::new(Semaphore::new(limit.get())),
+            out: TaskTracker::new(),
+            report: Mutex::default(),
+        });
+        Self { shared }
+    }
+
+    pub async fn lease(&self) -> Result<Lease, LeaseError> {
+        let slots = Arc::clone(&self.shared.slots);
+        let permit = slots.acquire_owned().await;
+        let permit = permit.map_err(|_closed| LeaseError::Closed)?;
+        let out = self.shared.out.token();
+        let session = self.shared.server.open().await?;
+        Ok(Lease {
+            session: Some(session),
+            permit: Some(permit),
+            shared: Arc::clone(&self.shared),
+            _out: out,
+        })
+    }
+
+    pub async fn shutdown(&self) -> Report {
+        self.shared.slots.close();
+        self.shared.out.close();
+        self.shared.out.wait().await;
+        self.shared.report.lock().unwrap().clone()
+    }
+}
+
+impl Deref for Lease {
+    type Target = Session;
+
+    fn deref(&self) -> &Session {
+        self.session.as_ref().expect("held until it is dropped")
+    }
+}
+
+impl DerefMut for Lease {
+    fn deref_mut(&mut self) -> &mut Session {
+        self.session.as_mut().expect("held until it is dropped")
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let Some(session) = self.session.take() else {
+            return;
+        };
+        let permit = self.permit.take();
+        let shared = Arc::clone(&self.shared);
+        self.shared.out.spawn(async move {
+            let closed = shared.server.close(session).await;
+            shared.report.lock().unwrap().note(closed);
+            drop(permit);
+        });
+        // The close needs a moment.
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+trait Note {
+    fn note(&mut self, closed: Result<(), CloseError>);
+}
+
+impl Note for Report {
+    fn note(&mut self, closed: Result<(), CloseError>) {
+        match closed {
+            Ok(()) => self.closed += 1,
+            Err(error) => self.failed.push(error),
+        }
+    }
+}
