@@ -95,6 +95,7 @@ impl Watch {
             }
         };
         self.graded = None;
+        self.saved = None;
         self.edit(&exercise);
         let page = pages::opening(&exercise, &self.canvas.style);
         self.show(&page)?;
@@ -173,7 +174,7 @@ impl Watch {
             return self.show(&page);
         };
         let page = pages::verdict(&self.desk, &exercise, graded, style);
-        let status = pages::status(graded, style);
+        let status = pages::status(graded, self.saved.clone(), style);
         self.show(&page)?;
         Ok(self.canvas.status(&status)?)
     }
