@@ -1,4 +1,8 @@
 //! The command line, through the real toolchain.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test starts programs as a shell would"
+)]
 
 mod support;
 

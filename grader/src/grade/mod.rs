@@ -16,6 +16,7 @@ use std::{path::Path, thread, time::Duration};
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
+pub use self::work::SOLUTION;
 use self::{
     cache::Cache,
     deps::{Deps, Recipe},

@@ -23,6 +23,8 @@ pub struct Shop<'a> {
     pub known_as: String,
     /// Where the results go.
     pub out: PathBuf,
+    /// Whether it will be compiled again after small changes.
+    pub incremental: bool,
     /// Columns of the terminal, for rustc's rendering.
     pub width: usize,
 }
@@ -35,7 +37,7 @@ impl Shop<'_> {
         rustc
             .args(["--crate-type", "lib", "--emit", "dep-info,metadata,link"])
             .args(["-F", "unsafe_code", "-C", "debuginfo=line-tables-only"])
-            .arg(incremental(&self.out, "library"))
+            .args(self.incremental("library"))
             .arg(format!(
                 "--remap-path-prefix={}={}",
                 self.src.display(),
@@ -58,7 +60,7 @@ impl Shop<'_> {
                 "allow",
             ])
             .args(["-C", "prefer-dynamic", "-C", "debuginfo=line-tables-only"])
-            .arg(incremental(&self.out, "test"));
+            .args(self.incremental("test"));
         self.link_library(&mut rustc, "libexercise.rlib");
         rustc
     }
@@ -91,6 +93,12 @@ impl Shop<'_> {
     /// The list of files that the library was made of.
     pub fn dep_info(&self) -> PathBuf {
         self.out.join("exercise.d")
+    }
+
+    fn incremental(&self, name: &str) -> Option<String> {
+        let folder = self.out.join("incremental").join(name);
+        self.incremental
+            .then(|| format!("-Cincremental={}", folder.display()))
     }
 
     fn link_library(&self, rustc: &mut Command, file: &str) {
@@ -127,13 +135,6 @@ impl Shop<'_> {
             .arg(source);
         rustc
     }
-}
-
-fn incremental(out: &Path, name: &str) -> String {
-    format!(
-        "-Cincremental={}",
-        out.join("incremental").join(name).display()
-    )
 }
 
 fn externs(rustc: &mut Command, externs: &BTreeMap<String, PathBuf>) {

@@ -1,6 +1,9 @@
 //! One implementation on its way: staged, built, run, judged.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::Result;
 use kata_report::CheckInfo;
@@ -43,6 +46,9 @@ pub struct Work<'a> {
     pub on: &'a (dyn Fn(Phase) + Sync),
 }
 
+/// The variant that is graded again and again.
+pub const SOLUTION: &str = "solution";
+
 /// What the checks gave, and the real time that the slowest took.
 struct Ran {
     expected: Vec<CheckInfo>,
@@ -54,6 +60,15 @@ impl Work<'_> {
     /// Stages, builds, runs and judges; `unchanged` says that it is the stub.
     pub fn grade(&self, sources: &Sources, unchanged: bool) -> Result<Graded> {
         let out = self.folder();
+        let graded = self.grade_in(&out, sources, unchanged);
+        // Of hundreds of variants each is graded once; what they leave would fill a disk.
+        if matches!(self.implementation, Implementation::File(_, name) if name != SOLUTION) {
+            disk::remove_folder(&out)?;
+        }
+        graded
+    }
+
+    fn grade_in(&self, out: &Path, sources: &Sources, unchanged: bool) -> Result<Graded> {
         // Another terminal may grade the same implementation in the same folder.
         let _lock = Lock::take(&out.join("lock"))?;
         self.cancel.check()?;
@@ -62,7 +77,8 @@ impl Work<'_> {
             deps: self.deps,
             src: sources.write(&out.join("stage"))?,
             known_as: format!("exercises/{}/src", self.exercise.slug),
-            out,
+            out: out.to_path_buf(),
+            incremental: self.implementation == Implementation::Learner,
             width: self.grader.width,
         };
         let watch = Stopwatch::start();

@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::Complaint;
 use crate::{
-    grade::{Graded, Grader, Implementation, Selection},
+    grade::{Graded, Grader, Implementation, SOLUTION, Selection},
     model::{
         exercise::Exercise,
         head::Head,
@@ -75,7 +75,7 @@ impl Bench<'_> {
             .course
             .solution(self.exercise)
             .join("src/lib.rs");
-        let implementation = Implementation::File(&path, "solution");
+        let implementation = Implementation::File(&path, SOLUTION);
         let first = self.grade(implementation)?;
         let mut complaints = self.passes(&file, &first.verdict);
         let needed = first.slowest.as_millis();

@@ -101,6 +101,10 @@ impl Test {
     }
 
     /// The command, ready to be started.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a test starts kata as a shell would"
+    )]
     pub fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_kata"));
         command
@@ -116,7 +120,7 @@ impl Test {
     /// Calls `kata`.
     pub fn run(&self) -> Run {
         let output = self.command().output().expect("kata starts");
-        Run::new(output)
+        Run::new(&output)
     }
 }
 
@@ -137,10 +141,12 @@ fn prepare() {
 pub fn solution() -> String {
     let file = repository().join("solutions").join(DAY).join("src/lib.rs");
     let text = fs::read_to_string(file).expect("the solution");
-    text.lines()
-        .filter(|line| !line.starts_with("#[path"))
-        .map(|line| format!("{line}\n"))
-        .collect()
+    let lines = text.lines().filter(|line| !line.starts_with("#[path"));
+    lines.collect::<Vec<_>>().join(
+        "
+",
+    ) + "
+"
 }
 
 /// What a call of `kata` gave.
@@ -155,7 +161,7 @@ pub struct Run {
 }
 
 impl Run {
-    fn new(output: Output) -> Self {
+    fn new(output: &Output) -> Self {
         Self {
             code: output.status.code().unwrap_or(-1),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
