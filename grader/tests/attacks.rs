@@ -1,5 +1,7 @@
 //! Code that tries to pass without solving, or to hurt the grader: none does either.
 
+mod support;
+
 use std::{fs, time::Duration};
 
 use serde_json::Value;

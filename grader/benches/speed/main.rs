@@ -8,6 +8,12 @@
 //! which compiles everything several times over. `-- PART` runs the rows whose
 //! name contains PART.
 
+#![expect(
+    clippy::disallowed_methods,
+    clippy::format_collect,
+    reason = "a benchmark starts programs as a shell would, and its own speed does not count"
+)]
+
 mod course;
 mod idle;
 mod rows;

@@ -81,7 +81,8 @@ pub fn all(course: &Course, wanted: &dyn Fn(&str) -> bool) {
                 let text = fs::read_to_string(&file).expect("a source");
                 write(&file, &format!("{text}\n"));
                 time(|| {
-                    quiet(&mut course.cargo(&["check", "--quiet", "--package", package(course)]))
+                    let arguments = ["check", "--quiet", "--package", package(course)];
+                    quiet(&mut course.cargo(&arguments));
                 })
             },
         );
