@@ -81,13 +81,24 @@ fn blocks(text: &str) -> BTreeMap<String, Vec<(usize, String)>> {
 }
 
 fn identifier(name: &str) -> String {
-    let letters = name.chars().map(|c| if matches!(c, ' ' | '-') { '_' } else { c });
-    letters.filter(|c| c.is_alphanumeric() || *c == '_').collect()
+    let letters = name
+        .chars()
+        .map(|c| if matches!(c, ' ' | '-') { '_' } else { c });
+    letters
+        .filter(|c| c.is_alphanumeric() || *c == '_')
+        .collect()
 }
 
 fn public(block: &str) -> String {
     const ITEMS: [&str; 8] = [
-        "async fn ", "fn ", "struct ", "enum ", "type ", "static ", "const ", "trait ",
+        "async fn ",
+        "fn ",
+        "struct ",
+        "enum ",
+        "type ",
+        "static ",
+        "const ",
+        "trait ",
     ];
     let mut public = String::new();
     for line in block.lines() {

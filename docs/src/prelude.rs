@@ -21,7 +21,7 @@ pub use futures::{
 pub use tokio::{
     sync::{Notify, Semaphore, mpsc, oneshot, watch},
     task::{JoinHandle, JoinSet},
-    time::{sleep, timeout},
+    time::{sleep, timeout, timeout_at},
 };
 
 /// So many milliseconds.

@@ -16,7 +16,9 @@ async fn took(work: impl Future) -> u128 {
 async fn an_async_fn_with_two_waits_is_polled_three_times() {
     let log = Log::default();
     let mut polls = 0;
-    let mut greet = pin!(future_states::what_an_async_fn_becomes::b1::greet(log.clone()));
+    let mut greet = pin!(future_states::what_an_async_fn_becomes::b1::greet(
+        log.clone()
+    ));
     let value = poll_fn(|cx| {
         polls += 1;
         greet.as_mut().poll(cx)
@@ -166,10 +168,17 @@ async fn the_first_success_is_not_the_first_end() {
             result.map_err(str::to_owned)
         })
     }
-    let attempts = vec![attempt(10, Err("a")), attempt(30, Ok(3)), attempt(20, Ok(2))];
+    let attempts = vec![
+        attempt(10, Err("a")),
+        attempt(30, Ok(3)),
+        attempt(20, Ok(2)),
+    ];
     assert_eq!(b1::first_ok(attempts).await, Ok(2));
     let attempts = vec![attempt(20, Err("b")), attempt(10, Err("a"))];
-    assert_eq!(b1::first_ok(attempts).await, Err(vec!["a".into(), "b".into()]));
+    assert_eq!(
+        b1::first_ok(attempts).await,
+        Err(vec!["a".into(), "b".into()])
+    );
 }
 
 #[tokio::test(start_paused = true)]

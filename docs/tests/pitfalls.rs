@@ -341,7 +341,10 @@ async fn poll_after_ready() {
     let panic = tokio::spawn(b1::both(quick(), slow())).await.unwrap_err();
     let words = panic.into_panic();
     let words = words.downcast_ref::<&str>().unwrap();
-    assert!(words.contains("`async fn` resumed after completion"), "{words}");
+    assert!(
+        words.contains("`async fn` resumed after completion"),
+        "{words}"
+    );
     assert_eq!(took(b2::both(quick(), slow())).await, 10);
 }
 

@@ -43,6 +43,68 @@ pub fn slug(heading: &str) -> String {
         .collect()
 }
 
+/// A page's title: its first heading.
+pub fn title(text: &str) -> &str {
+    let heading = text.lines().find_map(|line| line.strip_prefix("# "));
+    heading.unwrap_or_default().trim()
+}
+
+/// What a page is about: the first sentence below its title.
+pub fn summary(text: &str) -> String {
+    let paragraph: Vec<&str> = text
+        .lines()
+        .skip_while(|line| !line.starts_with("# "))
+        .skip(1)
+        .skip_while(|line| line.trim().is_empty())
+        .take_while(|line| !line.trim().is_empty())
+        .collect();
+    let paragraph = paragraph.join(" ");
+    let end = paragraph.find(". ").map_or(paragraph.len(), |dot| dot + 1);
+    paragraph[..end].to_owned()
+}
+
+/// The anchors by which a page's sections can be opened: those that stand in the
+/// text, and of sections without one the heading's own.
+pub fn anchors(text: &str) -> Vec<String> {
+    let lines: Vec<&str> = text.lines().collect();
+    let mut anchors = Vec::new();
+    let ends = headings(&lines).into_iter().skip(1).map(|(line, _)| line);
+    for ((start, _), end) in headings(&lines).into_iter().zip(ends.chain([lines.len()])) {
+        let own = lines[start..end].iter().find_map(|line| {
+            let id = line.strip_prefix("<a id=\"")?;
+            Some(id.split('"').next()?.to_owned())
+        });
+        anchors.push(own.unwrap_or_else(|| slug(lines[start])));
+    }
+    anchors
+}
+
+/// What `kata read` takes in the place of a link's address, where it leads to a page or a day.
+///
+/// `../docs/pitfalls.md#deadlock` → `pitfalls#deadlock`; other addresses stay.
+pub fn reference(url: &str) -> String {
+    let (path, anchor) = url.split_once('#').unwrap_or((url, ""));
+    let Some(path) = path.strip_suffix(".md").filter(|_| !url.contains("://")) else {
+        return url.to_owned();
+    };
+    let mut parts = path.rsplit('/');
+    let (file, folder) = (parts.next().unwrap_or_default(), parts.next());
+    let page = match folder.and_then(|folder| folder.split_once('_')) {
+        Some((day, _)) if file == "README" && day.starts_with("day") => day,
+        _ => file,
+    };
+    if anchor.is_empty() {
+        page.to_owned()
+    } else {
+        format!("{page}#{anchor}")
+    }
+}
+
+/// The text with links into itself made to name it, so that they say what `kata read` takes.
+pub fn name_own_links(text: &str, page: &str) -> String {
+    text.replace("](#", &format!("]({page}.md#"))
+}
+
 /// Line and rank of every heading outside of code.
 fn headings(lines: &[&str]) -> Vec<(usize, usize)> {
     let mut fenced = false;
@@ -92,6 +154,30 @@ Gone.
         assert!(section.starts_with("## Deadlock\n"), "{section}");
         assert!(section.ends_with("Order.\n"), "{section}");
         assert!(!section.contains("<a id"), "{section}");
+    }
+
+    #[test]
+    fn a_page_names_itself_and_its_sections() {
+        assert_eq!(title(TEXT), "Pitfalls");
+        assert_eq!(anchors(TEXT), ["pitfalls", "dead", "mend", "lost-wake-up"]);
+        let text = "# T\n\nOne and\nhalf. Two.\n\nThree.";
+        assert_eq!(summary(text), "One and half.");
+    }
+
+    #[test]
+    fn a_link_says_what_to_read() {
+        for (url, expected) in [
+            ("task-lifecycle.md", "task-lifecycle"),
+            ("../../docs/pitfalls.md#deadlock", "pitfalls#deadlock"),
+            ("../exercises/day07_concurrent_execution/README.md", "day07"),
+            ("README.md", "README"),
+            ("https://docs.rs/x.md", "https://docs.rs/x.md"),
+            ("src/lib.rs", "src/lib.rs"),
+        ] {
+            assert_eq!(reference(url), expected);
+        }
+        let own = name_own_links("[a](#b)", "pitfalls");
+        assert_eq!(own, "[a](pitfalls.md#b)");
     }
 
     #[test]
