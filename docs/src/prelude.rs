@@ -1,12 +1,12 @@
 //! What every block of the pages uses without saying so.
 
 pub use std::{
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
     future::{Future, poll_fn},
     pin::{Pin, pin},
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
     },
     task::{Context, Poll, Waker},
     time::Duration,
@@ -14,13 +14,13 @@ pub use std::{
 
 pub use futures::{
     StreamExt,
-    future::{join_all, try_join_all},
+    future::join_all,
     stream::{self, FuturesUnordered},
     task::AtomicWaker,
 };
 pub use tokio::{
-    sync::{Notify, Semaphore, mpsc, oneshot, watch},
-    task::{JoinHandle, JoinSet},
+    sync::{Notify, mpsc, oneshot, watch},
+    task::JoinSet,
     time::{sleep, timeout, timeout_at},
 };
 

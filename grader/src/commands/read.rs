@@ -12,8 +12,8 @@ use crate::{
         book,
         shelf::{self, Found},
     },
-    view,
-    world::{course::Course, disk, pager},
+    view::{self, book::Entry},
+    world::{disk, pager},
 };
 
 /// Arguments of `kata read`.
@@ -30,11 +30,11 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
     let style = context.style();
     let pages = course.pages();
     let Some(what) = &arguments.what else {
-        let entries: Vec<_> = pages
-            .iter()
-            .filter(|page| *page != "README")
-            .map(|page| entry(&course, page))
-            .collect::<Result<_>>()?;
+        let listed = book::contents(&disk::text(&course.page("README"))?);
+        let entries: Vec<Entry> = listed
+            .into_iter()
+            .map(|(name, about)| Entry { name, about })
+            .collect();
         context.say(&view::book::contents(&entries, &course.exercises, &style));
         return Ok(Exit::Passed);
     };
@@ -57,14 +57,6 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
     let text = book::name_own_links(&text, name);
     show(context, &view::markdown::render(&text, 0, &style));
     Ok(Exit::Passed)
-}
-
-fn entry(course: &Course, page: &str) -> Result<view::book::Entry> {
-    let text = disk::text(&course.page(page))?;
-    Ok(view::book::Entry {
-        name: page.to_owned(),
-        about: book::summary(&text),
-    })
 }
 
 /// In a pager where somebody looks at a screen that is too small for the text.

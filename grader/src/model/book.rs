@@ -43,24 +43,29 @@ pub fn slug(heading: &str) -> String {
         .collect()
 }
 
-/// A page's title: its first heading.
-pub fn title(text: &str) -> &str {
-    let heading = text.lines().find_map(|line| line.strip_prefix("# "));
-    heading.unwrap_or_default().trim()
-}
-
-/// What a page is about: the first sentence below its title.
-pub fn summary(text: &str) -> String {
-    let paragraph: Vec<&str> = text
-        .lines()
-        .skip_while(|line| !line.starts_with("# "))
-        .skip(1)
-        .skip_while(|line| line.trim().is_empty())
-        .take_while(|line| !line.trim().is_empty())
-        .collect();
-    let paragraph = paragraph.join(" ");
-    let end = paragraph.find(". ").map_or(paragraph.len(), |dot| dot + 1);
-    paragraph[..end].to_owned()
+/// The pages that the book's first page lists, in its order, and what it says of each:
+/// its items `- [Title](page.md): words`.
+pub fn contents(text: &str) -> Vec<(String, String)> {
+    let mut pages: Vec<(String, String)> = Vec::new();
+    let mut open = false;
+    for line in text.lines() {
+        let item = line.strip_prefix("- [").and_then(|rest| {
+            let (_, rest) = rest.split_once("](")?;
+            let (page, about) = rest.split_once(".md):")?;
+            Some((page.to_owned(), about.trim().to_owned()))
+        });
+        if let Some(item) = item {
+            pages.push(item);
+            open = true;
+        } else if let Some((_, about)) = pages.last_mut().filter(|_| open && line.starts_with("  "))
+        {
+            about.push(' ');
+            about.push_str(line.trim());
+        } else {
+            open = false;
+        }
+    }
+    pages
 }
 
 /// The anchors by which a page's sections can be opened: those that stand in the
@@ -158,10 +163,11 @@ Gone.
 
     #[test]
     fn a_page_names_itself_and_its_sections() {
-        assert_eq!(title(TEXT), "Pitfalls");
         assert_eq!(anchors(TEXT), ["pitfalls", "dead", "mend", "lost-wake-up"]);
-        let text = "# T\n\nOne and\nhalf. Two.\n\nThree.";
-        assert_eq!(summary(text), "One and half.");
+        let text = "# Book\n\n- [A](a.md): one\n  and half.\n- [B](b.md): two.\n\nThe end.";
+        let expected = [("a", "one and half."), ("b", "two.")];
+        let expected = expected.map(|(page, about)| (page.to_owned(), about.to_owned()));
+        assert_eq!(contents(text), expected);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `kata read` alone: the pages of the reference book, and the days' texts.
 
 use super::{
+    markdown,
     style::{INDENT, Style},
     text::{lines, pad_right, push_line, width},
 };
@@ -11,7 +12,7 @@ use crate::model::exercise::Exercise;
 pub struct Entry {
     /// The word that `kata read` takes.
     pub name: String,
-    /// One sentence.
+    /// What it is about, in Markdown.
     pub about: String,
 }
 
@@ -44,7 +45,7 @@ fn entries(entries: &[Entry], style: &Style) -> String {
     let mut list = String::new();
     for entry in entries {
         let about = style.wrap(
-            &style.text(&entry.about),
+            &markdown::words(&entry.about, style),
             style.prose().max(hang + 20),
             hang,
         );

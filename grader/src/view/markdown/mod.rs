@@ -3,6 +3,8 @@
 mod parse;
 mod table;
 
+pub use self::parse::words;
+
 use self::parse::Block;
 use super::{
     style::Style,
@@ -26,10 +28,7 @@ fn draw(blocks: &[Block], indent: usize, style: &Style) -> Vec<String> {
         .iter()
         .map(|block| match block {
             Block::Code(lines) => code(lines, indent, style),
-            Block::Heading(words) => {
-                let lines = style.wrap(&style.text(words), style.prose(), indent);
-                text::lines(lines.iter().map(|line| style.bold(line)))
-            }
+            Block::Heading(rank, words) => heading(*rank, words, indent, style),
             Block::Paragraph(words) => text::lines(style.wrap(words, style.prose(), indent)),
             Block::Items(items, loose) => {
                 let gap = if *loose { "\n" } else { "" };
@@ -47,6 +46,23 @@ fn draw(blocks: &[Block], indent: usize, style: &Style) -> Vec<String> {
             }
         })
         .collect()
+}
+
+/// Bold; without colour, a line below tells the upper ranks from running text.
+fn heading(rank: usize, words: &str, indent: usize, style: &Style) -> String {
+    let lines = style.wrap(&style.text(words), style.prose(), indent);
+    let mut heading = text::lines(lines.iter().map(|line| style.bold(line)));
+    let sign = match rank {
+        1 => style.sign("═", "="),
+        2 => style.sign("─", "-"),
+        _ => "",
+    };
+    if !style.colour && !sign.is_empty() {
+        let longest = lines.iter().map(|line| width(line)).max().unwrap_or(0);
+        let line = sign.repeat(longest.saturating_sub(indent));
+        text::push_line(&mut heading, &format!("{}{line}", " ".repeat(indent)));
+    }
+    heading
 }
 
 fn code(lines: &[String], indent: usize, style: &Style) -> String {

@@ -8,7 +8,8 @@ use crate::{model::book, view::style::Style};
 
 /// One block of a page. Words are painted one by one, so that no line ends inside a colour.
 pub enum Block {
-    Heading(String),
+    /// Its rank, from 1, and its words.
+    Heading(usize, String),
     Paragraph(String),
     /// The mark (`-`, `1.`) and the blocks of each item; whether blank lines part them.
     Items(Vec<(String, Vec<Block>)>, bool),
@@ -23,6 +24,14 @@ pub enum Block {
 pub fn blocks(markdown: &str, style: &Style) -> Vec<Block> {
     let events = Parser::new_ext(markdown, Options::ENABLE_TABLES).peekable();
     Reader { events, style }.blocks()
+}
+
+/// The words of a text of one paragraph.
+pub fn words(markdown: &str, style: &Style) -> String {
+    match blocks(markdown, style).into_iter().next() {
+        Some(Block::Paragraph(words)) => words,
+        _ => String::new(),
+    }
 }
 
 struct Reader<'text> {
@@ -51,8 +60,12 @@ impl Reader<'_> {
 
     fn block(&mut self, tag: Tag<'_>) -> Option<Block> {
         Some(match tag {
-            Tag::Paragraph => Block::Paragraph(self.flow(&|_, word| word.to_owned())),
-            Tag::Heading { .. } => Block::Heading(self.plain()),
+            Tag::Paragraph => {
+                let words = self.flow(&|_, word| word.to_owned());
+                // `<a id="…"></a>` is for browsers, and leaves nothing.
+                (!words.trim().is_empty()).then_some(Block::Paragraph(words))?
+            }
+            Tag::Heading { level, .. } => Block::Heading(level as usize, self.plain()),
             Tag::CodeBlock(kind) => {
                 let text = self.plain();
                 debug_assert!(matches!(
@@ -64,7 +77,6 @@ impl Reader<'_> {
             Tag::List(start) => self.list(start),
             Tag::BlockQuote(_) => Block::Quote(self.blocks()),
             Tag::Table(_) => Block::Table(self.rows()),
-            // `<a id="…"></a>` is for browsers.
             _ => {
                 self.blocks();
                 return None;
