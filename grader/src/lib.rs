@@ -54,7 +54,6 @@
 //! | `view/chart.rs` | Spans drawn on an axis of virtual time |
 //! | `view/check_list.rs` | The checks of one verdict, a line each: marker, name, points |
 //! | `view/compiler.rs` | Pages for what does not compile: rustc's own words, the first error last |
-//! | `view/date.rs` | Days and spans of real time from the RFC 3339 strings of `progress.json` |
 //! | `view/done.rs` | The page of a passed day: what it took, what was learned, what to ask oneself |
 //! | `view/duration.rs` | Virtual and real time in words |
 //! | `view/error.rs` | `error: …`: what happened, to what, what was kept, what to do |
@@ -62,6 +61,7 @@
 //! | `view/footer.rs` | What stands at the foot of a watched page: keys, times, the phase under way |
 //! | `view/hints.rs` | One hint as a page |
 //! | `view/json.rs` | What `--json` prints: one object on one line, its keys always in the same order |
+//! | `view/label.rs` | What a span is called beside its bar |
 //! | `view/list.rs` | `kata list`: every exercise in one line |
 //! | `view/markdown/mod.rs` | Markdown as calm text: paragraphs, lists, tables, code |
 //! | `view/markdown/parse.rs` | Markdown as blocks whose words are painted already |

@@ -54,7 +54,7 @@ fn a_day_is_read_from_the_workspace_and_else_from_the_course() {
     let test = kata(&["read", "day01"]);
     test.write(&format!("exercises/{DAY}/README.md"), "# My own notes\n");
     let run = test.run().code(0);
-    assert_eq!(run.stdout, "My own notes\n");
+    assert_eq!(run.stdout, "My own notes\n════════════\n");
 }
 
 #[test]

@@ -32,7 +32,7 @@ pub(crate) fn look_into(world: &World, run: &mut Run, at_ms: u64) -> Outcome {
             "spawned here, is polled again and again".clone_into(&mut site.doing);
         }
     }
-    if let Some(finding) = ours(world, &mut outcome) {
+    if let Some(finding) = ours(&mut outcome) {
         set_sites(finding, sites);
     }
     outcome

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::world::World;
 
 /// So many idles under a root that never ends are the ticks of a periodic timer.
-pub(crate) const MAX_IDLES: u64 = 100_000;
+pub(crate) const MAX_IDLES: u64 = 50_000;
 /// So many polls without an idle are a loop, unless the check allows more.
 const MAX_POLLS: u64 = 20_000;
 /// Where there are very many tasks, so many for each of them.
@@ -70,12 +70,14 @@ impl Idle {
             waiters.into_iter().for_each(Waker::wake);
             return Park::Woken;
         }
-        if self.idles.fetch_add(1, SeqCst) == MAX_IDLES {
+        // Without a poll it was the sentinel that woke, or tokio turned over its timers. Where
+        // polls of tasks are not seen, every idle moment counts.
+        let noticed = polls > 0 || !cfg!(task_hooks);
+        if noticed && self.idles.fetch_add(1, SeqCst) == MAX_IDLES {
             self.wake_root();
         }
         let mut times = lock(&self.times);
         times.last = now;
-        // Without a poll it was the sentinel that woke, or tokio turned over its timers.
         if polls == 0 || now == times.last_own {
             return Park::Still;
         }

@@ -48,9 +48,10 @@ fn closing(text: &str) -> Option<usize> {
     None
 }
 
-/// The crate that a function belongs to.
-pub(crate) fn crate_of(path: &str) -> String {
-    segments(path).first().cloned().unwrap_or_default()
+/// The crate that a function belongs to; `None` if it is named without its path.
+pub(crate) fn crate_of(path: &str) -> Option<String> {
+    let all = segments(path);
+    (all.len() > 1).then(|| all[0].clone())
 }
 
 /// The learner's function: `transfer`, `Pool::lease`; the crate and its modules are left out.
@@ -144,13 +145,20 @@ mod tests {
     }
 
     #[test]
+    fn a_name_without_a_path_has_no_crate() {
+        assert_eq!(crate_of("pthread_create"), None);
+        assert_eq!(crate_of("spawn<day01::serve::{async_fn#0}, ()>"), None);
+    }
+
+    #[test]
     fn the_crate_of_a_method_of_a_trait_is_that_of_its_type() {
+        let of = |path| crate_of(path).unwrap_or_default();
         assert_eq!(
-            crate_of("<core::pin::Pin<P> as core::future::future::Future>::poll"),
+            of("<core::pin::Pin<P> as core::future::future::Future>::poll"),
             "core"
         );
         assert_eq!(
-            crate_of("<&mut tokio::time::sleep::Sleep as core::future::future::Future>::poll"),
+            of("<&mut tokio::time::sleep::Sleep as core::future::future::Future>::poll"),
             "tokio"
         );
     }

@@ -183,3 +183,56 @@ pub(crate) fn of_source(source: &Source<'_>) -> Location {
         column: source.column(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Frame, innermost, learners_file};
+
+    fn frame(file: &str) -> Frame {
+        Frame::new("a::b", Some(file), Some(7), None)
+    }
+
+    #[test]
+    fn the_learners_file_is_named_as_the_learner_knows_it() {
+        let named = |file| learners_file(file).unwrap_or_default();
+        assert_eq!(
+            named("exercises/day01/src/lib.rs"),
+            "exercises/day01/src/lib.rs"
+        );
+        assert_eq!(
+            named("./exercises/day01/src/a/b.rs"),
+            "exercises/day01/src/a/b.rs"
+        );
+        assert_eq!(
+            named("/home/me/kata/solutions/day01/src/lib.rs"),
+            "solutions/day01/src/lib.rs"
+        );
+        assert_eq!(
+            named("/kata/solutions/day01/src/../../../exercises/day01/src/given.rs"),
+            "exercises/day01/src/given.rs"
+        );
+    }
+
+    #[test]
+    fn other_files_are_nobodys() {
+        assert_eq!(learners_file("/rustc/0/library/std/src/thread.rs"), None);
+        assert_eq!(learners_file("grader/hidden/day01/tests.rs"), None);
+        assert_eq!(learners_file("exercises/day01/tests/a.rs"), None);
+    }
+
+    #[test]
+    fn given_code_is_named_only_if_the_learners_own_is_not_on_the_stack() {
+        let given = frame("exercises/day01/src/given.rs");
+        let own = frame("exercises/day01/src/lib.rs");
+        let other = frame("tokio/src/time.rs");
+        assert_eq!(innermost(&[other.clone(), given.clone(), own]), Some(2));
+        assert_eq!(innermost(&[other.clone(), given]), Some(1));
+        assert_eq!(innermost(&[other]), None);
+    }
+
+    #[test]
+    fn columns_count_from_one() {
+        let frame = Frame::new("a", Some("exercises/a/src/lib.rs"), Some(3), Some(0));
+        assert_eq!(frame.location.unwrap().column, 1);
+    }
+}

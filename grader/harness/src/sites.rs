@@ -10,7 +10,7 @@ use kata_report::Site;
 
 use crate::interpose::waker::{Tracer, Use};
 use crate::names;
-use crate::place::{Frame, frames_at, innermost};
+use crate::place::{Frame, innermost};
 use crate::world::World;
 
 /// More sites than this do not help anybody.
@@ -34,6 +34,25 @@ pub(crate) fn of_root(root: &mut Pin<Box<dyn Future<Output = ()>>>) -> (Poll<()>
         push(&mut sites, site);
     }
     (poll, sites)
+}
+
+/// Where the learner's code started threads of the operating system.
+pub(crate) fn of_threads(world: &World) -> Vec<Site> {
+    let mut sites = Vec::new();
+    let stacks = world.written().threads.clone();
+    for stack in stacks.iter().take(MAX_SITES) {
+        let frames = stack.frames();
+        // Tokio's pool starts its threads through tokio, the learner through std alone.
+        if let Some(learners) = innermost(&frames)
+            && called(&frames[..learners]).is_none()
+        {
+            let mut site = site("main", &frames);
+            "an OS thread".clone_into(&mut site.who);
+            "started here".clone_into(&mut site.doing);
+            push(&mut sites, site);
+        }
+    }
+    sites
 }
 
 /// Where each of the tasks stands; those that tokio cannot look into, by where they were spawned.
@@ -77,31 +96,35 @@ fn push(sites: &mut Vec<Site>, site: Site) {
 fn site(who: &str, frames: &[Frame]) -> Site {
     let learners = innermost(frames);
     let deeper = &frames[..learners.unwrap_or(frames.len())];
-    let called = deeper
-        .iter()
-        .rev()
-        .find(|frame| !is_plumbing(&frame.function));
-    let called = called
-        .map(|frame| names::callee(&frame.function))
-        .filter(|name| !name.is_empty());
     Site {
         who: who.to_owned(),
         function: learners
             .map(|index| names::function(&frames[index].function))
             .unwrap_or_default(),
         location: learners.and_then(|index| frames[index].location.clone()),
-        doing: called.map_or_else(
+        doing: called(deeper).map_or_else(
             || "waits to be woken".to_owned(),
             |name| format!("waits for {name}"),
         ),
     }
 }
 
+/// What the learner's code called, of the frames beneath it.
+fn called(deeper: &[Frame]) -> Option<String> {
+    let called = deeper
+        .iter()
+        .rev()
+        .find(|frame| !is_plumbing(&frame.function))?;
+    Some(names::callee(&called.function)).filter(|name| !name.is_empty())
+}
+
 /// Frames between the learner's code and what it called.
 fn is_plumbing(function: &str) -> bool {
     const CRATES: [&str; 5] = ["core", "std", "alloc", "backtrace", "kata_harness"];
-    let name = names::crate_of(function);
-    name.is_empty() || CRATES.contains(&name.as_str()) && !function.contains("Service::call")
+    let Some(name) = names::crate_of(function) else {
+        return true; // a C function, or one that the compiler inlined: a name without a path
+    };
+    CRATES.contains(&name.as_str()) && !function.contains("Service::call")
 }
 
 /// The stacks of every task of the runtime, from tokio's own task dump.
@@ -130,7 +153,7 @@ fn stacks(trace: &tokio::runtime::dump::Trace) -> Vec<Vec<Frame>> {
     let backtraces = trace.resolve_backtraces();
     let stacks = backtraces.iter().map(|backtrace| {
         let ips = backtrace.frames().map(|frame| frame.ip() as usize);
-        ips.flat_map(frames_at).collect()
+        ips.flat_map(crate::place::frames_at).collect()
     });
     stacks.collect()
 }

@@ -167,3 +167,29 @@ fn describe(finding: &Finding) -> String {
         .collect::<Vec<_>>()
         .join("\n")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Options;
+
+    fn parse(line: &str) -> Options {
+        Options::parse(line.split_whitespace().map(str::to_owned))
+    }
+
+    #[test]
+    fn a_check_may_be_named_by_a_part_with_or_without_its_flag() {
+        assert_eq!(parse("--check overlap").filter.as_deref(), Some("overlap"));
+        assert_eq!(parse("overlap").filter.as_deref(), Some("overlap"));
+    }
+
+    #[test]
+    fn seeds_are_numbers() {
+        assert_eq!(parse("--seed 3 --seed 9 --seed x").seeds, [3, 9]);
+    }
+
+    #[test]
+    fn what_cargo_passes_besides_is_left_alone() {
+        assert_eq!(parse("--nocapture -q"), Options::default());
+        assert!(parse("--list").list);
+    }
+}

@@ -99,3 +99,17 @@ fn ordinal(number: usize) -> String {
     };
     format!("{number}{suffix}")
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn ordinals_are_english() {
+        let said: Vec<String> = [1, 2, 3, 4, 11, 12, 13, 21, 102, 111]
+            .map(super::ordinal)
+            .into();
+        assert_eq!(
+            said.join(" "),
+            "1st 2nd 3rd 4th 11th 12th 13th 21st 102nd 111th"
+        );
+    }
+}

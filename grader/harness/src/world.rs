@@ -13,6 +13,7 @@ use crate::idle::{Idle, Park};
 use crate::lab::Heavy;
 use crate::outcome::Outcome;
 use crate::panics::Panic;
+use crate::place::Stack;
 use crate::pulse::Pulse;
 use crate::span::Spans;
 use crate::task::Tasks;
@@ -39,6 +40,8 @@ pub(crate) struct Written {
     pub panics: Vec<Panic>,
     pub events: Vec<(u64, String)>,
     pub heavy: Vec<Heavy>,
+    /// Where threads were started on the runtime's thread, those of tokio's pool included.
+    pub threads: Vec<Stack>,
     /// Said behind every finding of a cancel sweep's round: "dropped at its 2nd pending".
     pub circumstance: Option<String>,
     /// What the run gave, as far as that is known while it is looked into.

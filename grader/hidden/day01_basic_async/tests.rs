@@ -226,10 +226,12 @@ async fn coffee_overlaps(lab: Lab) {
     let late = if water_ms > beans_ms { water } else { beans };
     lab.expect(late.started_ms == 0)
         .expected("`heat_water` and `grind` both start at 0 ms")
-        .got(format!("{water_ms} ms and {beans_ms} ms"))
+        .got(format!(
+            "`heat_water` at {water_ms} ms, `grind` at {beans_ms} ms"
+        ))
         .why(
             "One was first polled when the other was done, though neither needs the other. \
-             Making a future does not start it, and `.await` stays with one to its end.",
+             Making a future does not start it, and `.await` drives one future to its end.",
         )
         .pitfall("sequential-awaits")
         .at(late.location)
@@ -353,7 +355,7 @@ async fn breakfast(lab: Lab) {
 async fn full_house(lab: Lab) {
     let (cafe, kitchen) = open(&lab);
     // Mostly a few, so that the chart can be read; now and then a crowd.
-    let tables = if lab.seed() % 8 == 0 {
+    let tables = if lab.seed().is_multiple_of(8) {
         100
     } else {
         lab.pick(2..=6)
@@ -428,6 +430,7 @@ async fn receipt_time(lab: Lab) {
     let future = serve(&orders, &kitchen);
     tokio::time::sleep(ms(100)).await;
     let (receipt, took) = lab.timed(future).await;
+    expect_len(&lab, receipt.plates.len(), orders.len());
     // The wall's clock shows some microseconds, never the same: not to be printed.
     let got = match receipt.took.as_millis() {
         0..50 => "less than the shortest step takes".into(),

@@ -120,8 +120,11 @@ impl Crew {
         });
     }
 
-    /// All work that was begun must have been dropped at this instant.
-    fn expect_all_dropped_at(&self, at_ms: u64, expected: &str, why: &str) {
+    /// No task may be left, and all work must have been dropped at this instant.
+    async fn expect_all_dropped_at(&self, at_ms: u64, expected: &str, why: &str) {
+        // First, because this names the line that spawned what is left.
+        let nobody_left = self.lab.expect_no_tasks_left().await;
+        nobody_left.expected(expected).why(why).or_fail();
         for call in self.work.calls() {
             let got = match call.ended_ms {
                 None => format!(
@@ -414,13 +417,13 @@ async fn run_all_dropped(lab: Lab) {
         })
     });
     let _ = timeout(ms(after_ms), run_all(jobs.into())).await;
-    lab.settle().await;
     crew.expect_all_dropped_at(
         after_ms,
         &format!("every job is aborted at {after_ms} ms, where run_all was dropped"),
-        "A JoinHandle that is dropped detaches its task: it runs on, and belongs to nobody.",
-    );
-    expect_nothing_left(&lab, "Whoever gives up on run_all gives up on its jobs.").await;
+        "A JoinHandle that is dropped detaches its task: it runs on, and belongs to nobody. \
+         Whoever gives up on run_all gives up on its jobs.",
+    )
+    .await;
 }
 
 // ----------------------------------------------------------------- task 2
@@ -541,8 +544,7 @@ async fn supervisor_dropped(lab: Lab) {
         lab.settle().await;
         let at_ms = lab.now_ms();
         let expected = format!("every worker is aborted at {at_ms} ms, where {what} was dropped");
-        crew.expect_all_dropped_at(at_ms, &expected, why);
-        expect_nothing_left(&lab, why).await;
+        crew.expect_all_dropped_at(at_ms, &expected, why).await;
     }
 }
 
@@ -654,7 +656,8 @@ async fn aborts_at_grace(lab: Lab) {
         at_ms,
         &format!("who still works at {at_ms} ms, the end of the grace, is aborted there"),
         "Shutdown gave up on a worker without aborting it, or before its time.",
-    );
+    )
+    .await;
     expect_exits(
         &lab,
         &exits,
@@ -759,8 +762,7 @@ async fn shutdown_dropped(lab: Lab) {
         let why = "Whoever drops shutdown drops the supervisor, which it took by value: then its \
                    workers have no owner, and must not run on.";
         let expected = format!("every worker is aborted at {at_ms} ms, where shutdown was dropped");
-        crew.expect_all_dropped_at(at_ms, &expected, why);
-        expect_nothing_left(&lab, why).await;
+        crew.expect_all_dropped_at(at_ms, &expected, why).await;
     })
     .await;
 }
@@ -1090,7 +1092,7 @@ async fn aborted_tree(lab: Lab) {
     let why = "Aborting the branch drops its future, and with it the branch's supervisor. A \
                dropped supervisor aborts its workers, so the whole tree falls.";
     let expected = format!("the stubborn leaf is aborted at {at_ms} ms, together with its branch");
-    crew.expect_all_dropped_at(at_ms, &expected, why);
+    crew.expect_all_dropped_at(at_ms, &expected, why).await;
     expect_exits(
         &lab,
         &exits,
@@ -1098,5 +1100,4 @@ async fn aborted_tree(lab: Lab) {
         "The branch has a grace of 5 s for its own leaves; the root gives it 200 ms.",
         "wrong-result",
     );
-    expect_nothing_left(&lab, why).await;
 }

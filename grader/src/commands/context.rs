@@ -60,6 +60,7 @@ impl Context {
     }
 
     /// Prints a page.
+    #[expect(clippy::unused_self, reason = "whoever speaks has a context")]
     pub fn say(&self, page: &str) {
         use std::io::Write;
         // A closed pipe (`kata list | head`) is the reader's choice, no error.
@@ -123,17 +124,18 @@ impl Context {
             }
         }
     }
+}
 
-    /// The exercise that a word means; without a word, the one to go on with.
-    pub fn exercise<'a>(&self, desk: &'a Desk, word: Option<&str>) -> Result<&'a Exercise> {
-        match word {
-            Some(word) => one(&desk.grader.course, word),
-            None => Ok(desk.resume()),
-        }
+/// The exercise that a word means; without a word, the one to go on with.
+pub fn current<'a>(desk: &'a Desk, word: Option<&str>) -> Result<&'a Exercise> {
+    match word {
+        Some(word) => one(&desk.grader.course, word),
+        None => Ok(desk.resume()),
     }
 }
 
 /// Progress that cannot be read or written is told with exit code 2.
+#[expect(clippy::needless_pass_by_value, reason = "it is mapped over results")]
 pub fn progress_error(error: ProgressError) -> anyhow::Error {
     call_error(error.to_string())
 }

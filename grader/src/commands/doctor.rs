@@ -52,7 +52,9 @@ fn line(finding: &Finding, style: &Style) -> String {
         lines.next().unwrap_or_default()
     );
     for line in lines {
-        text.push_str(&format!("{:17}{line}\n", ""));
+        text += &" ".repeat(17);
+        text += line;
+        text += "\n";
     }
     text
 }

@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::Args;
 
 use super::{
-    context::Context,
+    context::{Context, current},
     exit::{Exit, call_error},
 };
 
@@ -18,10 +18,7 @@ pub struct Arguments {
 /// Runs the command.
 pub fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
     let mut desk = context.desk()?;
-    let slug = context
-        .exercise(&desk, arguments.exercise.as_deref())?
-        .slug
-        .clone();
+    let slug = current(&desk, arguments.exercise.as_deref())?.slug.clone();
     let page = desk.hint(&slug, &context.style())?;
     context.tell(&desk.take_notices());
     context.say(&page.ok_or_else(|| call_error(format!("{slug} has no hints")))?);

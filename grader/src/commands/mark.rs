@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 
 use super::{
-    context::{Context, progress_error},
+    context::{Context, current, progress_error},
     exit::{Exit, call_error},
 };
 use crate::model::{marker::Marker, progress::Marked};
@@ -46,7 +46,7 @@ impl From<Word> for Marker {
 /// Runs the command.
 pub fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
     let mut desk = context.desk()?;
-    let exercise = context.exercise(&desk, Some(&arguments.exercise))?.clone();
+    let exercise = current(&desk, Some(&arguments.exercise))?.clone();
     let marker = arguments.marker.into();
     let marked = desk.mark(&exercise.slug, marker).map_err(progress_error)?;
     context.tell(&desk.take_notices());

@@ -71,7 +71,7 @@ const FILES: [(&str, &str); 13] = [
 /// Arguments of `kata new`.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Its name in all three trees: dayNN_topic
+    /// Its name in all three trees: `dayNN_topic`
     slug: String,
     /// Its title
     #[arg(long)]

@@ -43,7 +43,7 @@ pub fn progress(context: &Context, arguments: &Arguments) -> Result<Exit> {
     } else {
         context.say(&view::progress::table(
             &course.exercises,
-            &progress,
+            progress,
             &context.style(),
         ));
         for broken in &course.broken {

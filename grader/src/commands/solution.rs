@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::Args;
 
 use super::{
-    context::{Context, progress_error},
+    context::{Context, current, progress_error},
     exit::{Exit, call_error},
 };
 use crate::model::marker::Marker;
@@ -22,9 +22,7 @@ pub struct Arguments {
 /// Runs the command.
 pub fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
     let mut desk = context.desk()?;
-    let exercise = context
-        .exercise(&desk, arguments.exercise.as_deref())?
-        .clone();
+    let exercise = current(&desk, arguments.exercise.as_deref())?.clone();
     if !desk.is_completed(&exercise.slug) {
         if !arguments.give_up {
             return Err(call_error(format!(

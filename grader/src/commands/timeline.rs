@@ -5,7 +5,7 @@ use clap::Args;
 
 use super::{
     check::fresh,
-    context::Context,
+    context::{Context, current},
     exit::{Exit, call_error},
 };
 use crate::{grade::Selection, view};
@@ -26,7 +26,7 @@ pub struct Arguments {
 /// Runs the command.
 pub fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
     let desk = context.desk()?;
-    let exercise = context.exercise(&desk, arguments.exercise.as_deref())?;
+    let exercise = current(&desk, arguments.exercise.as_deref())?;
     let selection = Selection {
         check: arguments.check.clone(),
         seeds: arguments.seed.into_iter().collect(),

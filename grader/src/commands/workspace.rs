@@ -54,12 +54,18 @@ pub fn update(context: &Context) -> Result<Exit> {
     let update = workspace::update(&folder)?;
     let mut page = String::new();
     for file in &update.written {
-        page.push_str(&format!("updated {file}\n"));
+        page += "updated ";
+        page += file;
+        page += "\n";
     }
     for (file, diff) in &update.kept {
-        page.push_str(&format!("kept yours: {file}; the course changed it so:\n"));
+        page += "kept yours: ";
+        page += file;
+        page += "; the course changed it so:\n";
         for line in diff.lines() {
-            page.push_str(&format!("    {line}\n"));
+            page += "    ";
+            page += line;
+            page += "\n";
         }
     }
     if page.is_empty() {

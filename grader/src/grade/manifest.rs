@@ -30,7 +30,7 @@ pub fn manifest(package: &str, folder: &Path, text: &str) -> Result<String> {
         _ => Table::new(),
     };
     dependencies.remove("exercise");
-    for (_, dependency) in dependencies.iter_mut() {
+    for (_, dependency) in &mut dependencies {
         // The manifest moves, so a relative path must not stay relative.
         if let Some(Value::String(path)) = dependency.get_mut("path") {
             *path = folder.join(&path).to_string_lossy().into_owned();

@@ -74,6 +74,11 @@ pub struct Selection {
 }
 
 impl Selection {
+    /// Whether a check of this name belongs to it.
+    fn takes(&self, name: &str) -> bool {
+        self.check.as_ref().is_none_or(|part| name.contains(part))
+    }
+
     /// Whether it leaves nothing out.
     pub fn is_whole(&self) -> bool {
         self.check.is_none() && self.seeds.is_empty()
@@ -171,8 +176,11 @@ impl Grader {
             exercise,
             implementation,
             deps: &deps,
+            selection,
+            cancel,
+            on,
         };
-        let graded = work.grade(&sources, source, unchanged, selection, cancel, on)?;
+        let graded = work.grade(&sources, unchanged)?;
         if cacheable && graded.is_reproducible() {
             cache.put(&exercise.slug, &key, &graded)?;
         }

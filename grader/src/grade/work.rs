@@ -3,6 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use anyhow::Result;
+use kata_report::CheckInfo;
 
 use super::{
     Graded, Grader, Implementation, Selection,
@@ -15,7 +16,7 @@ use super::{
 };
 use crate::{
     judge::{Evidence, judge},
-    model::{exercise::Exercise, verdict::Diagnostic},
+    model::{exercise::Exercise, verdict::CheckVerdict},
     world::{
         clock::Stopwatch,
         disk,
@@ -34,24 +35,28 @@ pub struct Work<'a> {
     pub implementation: Implementation<'a>,
     /// What it links.
     pub deps: &'a Deps,
+    /// Which part of the suite.
+    pub selection: &'a Selection,
+    /// Stops it.
+    pub cancel: &'a Cancel,
+    /// Hears of its phases.
+    pub on: &'a (dyn Fn(Phase) + Sync),
+}
+
+/// What the checks gave, and the real time that the slowest took.
+struct Ran {
+    expected: Vec<CheckInfo>,
+    checks: Vec<CheckVerdict>,
+    slowest: Duration,
 }
 
 impl Work<'_> {
-    /// Stages, builds, runs and judges.
-    pub fn grade(
-        &self,
-        sources: &Sources,
-        source: String,
-        unchanged: bool,
-        selection: &Selection,
-        cancel: &Cancel,
-        on: &(dyn Fn(Phase) + Sync),
-    ) -> Result<Graded> {
+    /// Stages, builds, runs and judges; `unchanged` says that it is the stub.
+    pub fn grade(&self, sources: &Sources, unchanged: bool) -> Result<Graded> {
         let out = self.folder();
         // Another terminal may grade the same implementation in the same folder.
         let _lock = Lock::take(&out.join("lock"))?;
-        cancel.check()?;
-        let hidden = self.grader.course.hidden(self.exercise);
+        self.cancel.check()?;
         let shop = Shop {
             toolchain: &self.grader.toolchain,
             deps: self.deps,
@@ -60,46 +65,44 @@ impl Work<'_> {
             out,
             width: self.grader.width,
         };
-        let start = Stopwatch::start();
-        let built = build(&shop, &hidden, cancel, on)?;
-        let compile = start.elapsed();
-        let start = Stopwatch::start();
+        let watch = Stopwatch::start();
+        let hidden = self.grader.course.hidden(self.exercise);
+        let built = build(&shop, &hidden, self.cancel, self.on)?;
+        let compile = watch.elapsed();
+        let watch = Stopwatch::start();
         let mut slowest = Duration::ZERO;
         let evidence = match built {
             Built::DoesNotCompile(diagnostics) => Evidence::DoesNotCompile(diagnostics),
             Built::ContractChanged(diagnostics) => Evidence::ContractChanged(diagnostics),
             Built::Broken(reason) => Evidence::Broken(reason),
-            Built::Program(warnings) => self.run(
-                &shop,
-                warnings,
-                unchanged,
-                selection,
-                &mut slowest,
-                cancel,
-                on,
-            )?,
+            Built::Program(warnings) => match self.run(&shop) {
+                Ok(ran) => {
+                    slowest = ran.slowest;
+                    let Ran {
+                        expected, checks, ..
+                    } = ran;
+                    Evidence::Ran {
+                        warnings,
+                        expected,
+                        checks,
+                        unchanged,
+                    }
+                }
+                Err(error) if error.is::<Cancelled>() => return Err(error),
+                Err(error) => Evidence::Broken(format!("{error:#}")),
+            },
         };
-        let verdict = judge(&self.exercise.slug, evidence);
         Ok(Graded {
-            verdict,
-            source,
+            verdict: judge(&self.exercise.slug, evidence),
+            source: sources.digest(),
             compile,
-            test: start.elapsed(),
+            test: watch.elapsed(),
             slowest,
             cached: false,
         })
     }
 
-    fn run(
-        &self,
-        shop: &Shop<'_>,
-        warnings: Vec<Diagnostic>,
-        unchanged: bool,
-        selection: &Selection,
-        slowest: &mut Duration,
-        cancel: &Cancel,
-        on: &(dyn Fn(Phase) + Sync),
-    ) -> Result<Evidence> {
+    fn run(&self, shop: &Shop<'_>) -> Result<Ran> {
         let folder = disk::temporary_folder()?;
         let program = Program {
             file: shop.program(),
@@ -108,33 +111,23 @@ impl Work<'_> {
             deadline: Duration::from_millis(self.exercise.about.deadline_ms),
             parallel: self.grader.parallel,
         };
-        let expected = match program.list(cancel) {
-            Ok(expected) => expected,
-            Err(error) if error.is::<Cancelled>() => return Err(error),
-            Err(error) => return Ok(Evidence::Broken(format!("{error:#}"))),
-        };
-        let chosen: Vec<_> = expected
+        let expected = program.list(self.cancel)?;
+        let chosen: Vec<CheckInfo> = expected
             .iter()
-            .filter(|info| {
-                selection
-                    .check
-                    .as_ref()
-                    .is_none_or(|part| info.name.contains(part))
-            })
+            .filter(|info| self.selection.takes(&info.name))
             .cloned()
             .collect();
-        let timed = program.run(&chosen, &selection.seeds, cancel, on)?;
-        *slowest = timed
+        let timed = program.run(&chosen, &self.selection.seeds, self.cancel, self.on)?;
+        let slowest = timed
             .iter()
             .map(|(_, took)| *took)
             .max()
             .unwrap_or_default();
         let checks = timed.into_iter().map(|(check, _)| check).collect();
-        Ok(Evidence::Ran {
-            warnings,
+        Ok(Ran {
             expected,
             checks,
-            unchanged,
+            slowest,
         })
     }
 

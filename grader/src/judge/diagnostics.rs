@@ -7,7 +7,8 @@ use crate::model::verdict::Diagnostic;
 
 #[derive(Deserialize)]
 struct Message {
-    message: String,
+    #[serde(rename = "message")]
+    text: String,
     level: String,
     spans: Vec<Span>,
     rendered: Option<String>,
@@ -30,7 +31,7 @@ pub fn diagnostics(stderr: &str) -> Vec<Diagnostic> {
 fn diagnostic(line: &str) -> Option<Diagnostic> {
     let message: Message = serde_json::from_str(line).ok()?;
     let error = message.level.starts_with("error");
-    if message.spans.is_empty() && is_summary(&message.message) {
+    if message.spans.is_empty() && is_summary(&message.text) {
         return None;
     }
     if !error && message.level != "warning" {
@@ -47,7 +48,7 @@ fn diagnostic(line: &str) -> Option<Diagnostic> {
         });
     Some(Diagnostic {
         error,
-        message: message.message,
+        message: message.text,
         location,
         rendered: message.rendered.unwrap_or_default(),
     })

@@ -6,6 +6,7 @@ mod variants;
 
 use std::{
     collections::VecDeque,
+    path::Path,
     sync::{Mutex, PoisonError, mpsc},
     thread,
 };
@@ -149,7 +150,11 @@ fn jobs_of<'a>(grader: &Grader, exercise: &'a Exercise) -> Vec<Job<'a>> {
     let hidden = grader.course.hidden(exercise);
     let names = |folder: &str| {
         let names = disk::names(&hidden.join(folder)).into_iter();
-        let names = names.filter(|name| name.ends_with(".rs"));
+        let names = names.filter(|name| {
+            Path::new(name)
+                .extension()
+                .is_some_and(|extension| extension == "rs")
+        });
         names
             .map(|name| format!("{folder}/{name}"))
             .collect::<Vec<_>>()

@@ -29,16 +29,17 @@ pub fn verify(grader: &Grader, exercise: &Exercise, cancel: &Cancel) -> Result<V
 fn formatted(grader: &Grader, exercise: &Exercise, cancel: &Cancel) -> Result<Vec<Complaint>> {
     let bench = disk::temporary_folder()?;
     // What `mod given;` finds there.
-    disk::write(&bench.path().join("given.rs"), b"")?;
+    disk::write(&bench.path().join("given.rs"), b"//! Given.\n")?;
     let mut copies = Vec::new();
     for file in sources(grader, exercise) {
         let text = disk::text(&grader.course.trusted.join(&file))?;
         let copy = bench.path().join(file.replace('/', "--"));
-        let text: String = text
-            .lines()
-            .filter(|line| !line.starts_with("#[path"))
-            .map(|line| format!("{line}\n"))
-            .collect();
+        let lines = text.lines().filter(|line| !line.starts_with("#[path"));
+        let text = lines.collect::<Vec<_>>().join(
+            "
+",
+        ) + "
+";
         disk::write(&copy, text.as_bytes())?;
         copies.push((copy, file));
     }
@@ -82,12 +83,7 @@ fn sources(grader: &Grader, exercise: &Exercise) -> Vec<String> {
         let names = disk::names(&grader.course.hidden(exercise).join(folder));
         files.extend(names.iter().map(|name| format!("{hidden}/{folder}/{name}")));
     }
-    files.retain(|file| {
-        Path::new(file)
-            .extension()
-            .is_some_and(|extension| extension == "rs")
-            && grader.course.trusted.join(file).is_file()
-    });
+    files.retain(|file| has_extension(file, "rs") && grader.course.trusted.join(file).is_file());
     files
 }
 
@@ -122,7 +118,7 @@ fn linted(grader: &Grader, exercise: &Exercise, cancel: &Cancel) -> Result<Vec<C
         .filter_map(|line| {
             let (place, what) = line.split_once(": ")?;
             let mut place = place.split(':');
-            let file = place.next().filter(|file| file.ends_with(".rs"))?;
+            let file = place.next().filter(|file| has_extension(file, "rs"))?;
             Some(complaint(file, place.next()?.parse().ok()?, what))
         })
         .collect();
@@ -131,4 +127,10 @@ fn linted(grader: &Grader, exercise: &Exercise, cancel: &Cancel) -> Result<Vec<C
         complaints.push(complaint(&file, 0, printed.stderr.trim()));
     }
     Ok(complaints)
+}
+
+fn has_extension(file: &str, wanted: &str) -> bool {
+    Path::new(file)
+        .extension()
+        .is_some_and(|extension| extension == wanted)
 }

@@ -2,7 +2,7 @@
 
 use kata_report::{Span, SpanEnd};
 
-use super::{axis::Axis, duration::words, rows::Row, style::Style, text::width};
+use super::{axis::Axis, duration::words, label, rows::Row, style::Style, text::width};
 
 /// What a cell shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,9 +102,10 @@ pub fn note(row: &Row<'_>, columns: usize, style: &Style) -> (String, bool) {
     let broken = |span: &&Span| matches!(span.end, SpanEnd::Failed | SpanEnd::Cancelled);
     let alarm = row.spans.iter().any(broken);
     let arrow = if alarm { style.sign("← ", "<- ") } else { "" };
+    let room = columns.saturating_sub(width(arrow));
     let words = match row.spans.as_slice() {
-        [span] => one(span, row.lane, columns.saturating_sub(width(arrow)), style),
-        spans => many(spans, style),
+        [span] => one(span, room, style),
+        spans => many(spans, room, style),
     };
     if words.is_empty() {
         (words, false)
@@ -113,35 +114,44 @@ pub fn note(row: &Row<'_>, columns: usize, style: &Style) -> (String, bool) {
     }
 }
 
-fn one(span: &Span, lane: &str, columns: usize, style: &Style) -> String {
-    let label = style.learner(&span.label);
-    let label = if span.label == lane { "" } else { &label };
+fn one(span: &Span, columns: usize, style: &Style) -> String {
+    let label = label::of(span, style);
+    let both = format!("{label} {}", ending(span)).trim().to_owned();
+    if width(&both) <= columns || label.is_empty() {
+        both
+    } else {
+        label
+    }
+}
+
+/// How a span ended, in words; nothing for one that ran to its end.
+fn ending(span: &Span) -> String {
     let at = span.end_ms.map(words).unwrap_or_default();
-    let end = match span.end {
+    match span.end {
         SpanEnd::Done => String::new(),
         SpanEnd::Failed => format!("failed at {at}"),
         SpanEnd::Cancelled => format!("cancelled at {at}"),
         SpanEnd::Running => "still running".to_owned(),
-    };
-    let both = format!("{label} {end}").trim().to_owned();
-    if width(&both) <= columns || label.is_empty() {
-        both
-    } else {
-        label.to_owned()
     }
 }
 
-fn many(spans: &[&Span], style: &Style) -> String {
+/// The labels, each with its mark; where there are none, how the last one ended.
+fn many(spans: &[&Span], columns: usize, style: &Style) -> String {
     let labels: Vec<String> = spans
         .iter()
-        .map(|span| {
-            let label = style.learner(&span.label);
-            match mark(span, style).filter(|_| span.end != SpanEnd::Done) {
-                Some(mark) => format!("{label} {mark}").trim().to_owned(),
+        .map(|span| (span, label::of(span, style)))
+        .filter(|(_, label)| !label.is_empty())
+        .map(
+            |(span, label)| match mark(span, style).filter(|_| span.end != SpanEnd::Done) {
+                Some(mark) => format!("{label} {mark}"),
                 None => label,
-            }
-        })
-        .filter(|label| !label.is_empty())
+            },
+        )
         .collect();
-    labels.join(style.dot())
+    match (labels.as_slice(), spans.last()) {
+        ([], Some(last)) => one(last, columns, style),
+        // The same words for each are said once.
+        ([first, rest @ ..], _) if rest.iter().all(|label| label == first) => first.clone(),
+        _ => labels.join(style.dot()),
+    }
 }

@@ -1,6 +1,7 @@
 //! The checks of one verdict, a line each: marker, name, points.
 
 use super::{
+    duration::count,
     sentence,
     style::Style,
     text::{pad_left, width},
@@ -11,7 +12,12 @@ use crate::model::{
     verdict::{CheckStatus, CheckVerdict, Verdict},
 };
 
+/// From more checks than this on, tasks that are done are folded.
+const LISTED: usize = 12;
+
 /// The checks that ran, below their task where there are several, and the others in one line.
+///
+/// Of a long list the tasks that are done take one line each.
 pub fn lines(exercise: &Exercise, verdict: &Verdict, style: &Style) -> String {
     let (ran, waiting): (Vec<&CheckVerdict>, Vec<&CheckVerdict>) = verdict
         .checks
@@ -21,6 +27,10 @@ pub fn lines(exercise: &Exercise, verdict: &Verdict, style: &Style) -> String {
     let grouped = titles.len() > 1;
     let mut list = String::new();
     for group in ran.chunk_by(|a, b| a.task == b.task) {
+        if grouped && ran.len() > LISTED && is_done(group[0].task, verdict) {
+            list.push_str(&done(group, titles, style));
+            continue;
+        }
         if grouped {
             list.push_str(&heading(group[0].task, titles, verdict, style));
         }
@@ -34,22 +44,47 @@ pub fn lines(exercise: &Exercise, verdict: &Verdict, style: &Style) -> String {
     list
 }
 
-fn heading(task: u32, titles: &[String], verdict: &Verdict, style: &Style) -> String {
-    let of_task = || verdict.checks.iter().filter(|check| check.task == task);
-    let points: u32 = of_task().map(|check| check.points).sum();
-    let max_points: u32 = of_task().map(|check| check.max_points).sum();
+/// `✅ Task 1  gather in order          4 checks   7/7`
+fn done(group: &[&CheckVerdict], titles: &[String], style: &Style) -> String {
+    let points: u32 = group.iter().map(|check| check.points).sum();
+    let points = format!("{points}/{points}");
+    let checks = count(group.len() as u64, "check");
+    let marker = style.marker(Marker::Completed);
+    let right = format!("{checks}  {}", pad_left(&points, 5));
+    let room = style.page().saturating_sub(5 + width(marker) + right.len());
+    let title = style.fit(&title(group[0].task, titles, style), room);
+    style.sides(&format!("  {marker} {title}"), &style.dim(&right))
+}
+
+fn title(task: u32, titles: &[String], style: &Style) -> String {
     let title = usize::try_from(task)
         .ok()
         .and_then(|task| titles.get(task.checked_sub(1)?))
         .map_or("", String::as_str);
+    style.text(&format!("Task {task}  {title}")).into_owned()
+}
+
+fn is_done(task: u32, verdict: &Verdict) -> bool {
+    let of_task = |check: &&CheckVerdict| check.task == task;
+    verdict.checks.iter().filter(of_task).all(passed)
+}
+
+fn passed(check: &CheckVerdict) -> bool {
+    check.status == CheckStatus::Passed
+}
+
+fn heading(task: u32, titles: &[String], verdict: &Verdict, style: &Style) -> String {
+    let of_task = || verdict.checks.iter().filter(|check| check.task == task);
+    let points: u32 = of_task().map(|check| check.points).sum();
+    let max_points: u32 = of_task().map(|check| check.max_points).sum();
     let points = format!("{points}/{max_points}");
     let room = style.page().saturating_sub(4 + points.len());
-    let title = style.fit(&style.text(&format!("Task {task}  {title}")), room);
+    let title = style.fit(&title(task, titles, style), room);
     style.sides(&format!("  {}", style.bold(&title)), &style.dim(&points))
 }
 
 fn line(check: &CheckVerdict, indent: usize, style: &Style) -> String {
-    let passed = check.status == CheckStatus::Passed;
+    let passed = passed(check);
     let marker = style.marker(if passed {
         Marker::Completed
     } else {

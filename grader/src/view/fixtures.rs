@@ -1,8 +1,6 @@
 //! The course, the verdicts and the progress that the tests of the views share.
 
-mod verdicts;
-
-pub use verdicts::*;
+pub use super::verdict_fixtures::*;
 
 use super::{footer::Key, style::Style};
 use crate::model::{

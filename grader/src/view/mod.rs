@@ -13,6 +13,7 @@ pub mod failure;
 pub mod footer;
 pub mod hints;
 pub mod json;
+pub mod label;
 pub mod list;
 pub mod markdown;
 pub mod progress;
@@ -32,3 +33,5 @@ mod fixtures;
 mod properties;
 #[cfg(test)]
 mod snapshots;
+#[cfg(test)]
+mod verdict_fixtures;

@@ -141,7 +141,11 @@ fn pages(exercise: &Exercise, verdict: &Verdict, style: &Style) -> String {
     pages += &footer::status(&Timing::of(verdict), style);
     pages += &footer::phases(Phase::Testing { done: 3, total: 14 }, style);
     pages += &footer::preparing("tokio-a-crate-with-a-long-name", 31, 44, style);
-    pages += &verdict::line(exercise, verdict, None, style);
+    let mut long = exercise.clone();
+    long.about.title = "A title that is too long for every line of forty columns".to_owned();
+    pages += &verdict::line(&long, verdict, None, style);
+    pages += &verdict::opening(&long, style);
+    pages += &done::next(Some(&long), style);
     pages + &done::next(course.last(), style)
 }
 

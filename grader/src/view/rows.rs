@@ -2,7 +2,7 @@
 
 use kata_report::{Span, SpanEnd};
 
-use super::duration::words;
+use super::{duration::words, label};
 
 /// Spans that stand in one row, in the order of their start.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +25,10 @@ pub enum Line<'a> {
 /// So many rows that look alike are shown.
 const ALIKE: usize = 4;
 
-/// One row per lane, in the order of their first start; one per span where a lane's spans overlap.
+/// One row per lane, or one per span where a lane's spans overlap.
+///
+/// They stand in the order of their first start: what the check records by its
+/// own words, then tasks and timers.
 pub fn rows(spans: &[Span]) -> Vec<Row<'_>> {
     let mut lanes: std::collections::HashMap<&str, usize> = std::collections::HashMap::new();
     let mut by_lane: Vec<Row<'_>> = Vec::new();
@@ -40,7 +43,7 @@ pub fn rows(spans: &[Span]) -> Vec<Row<'_>> {
         by_lane[row].spans.push(span);
     }
     let mut rows: Vec<Row<'_>> = by_lane.into_iter().flat_map(apart).collect();
-    rows.sort_by_key(Row::start);
+    rows.sort_by_key(|row| (label::is_background(row.lane), row.start()));
     rows
 }
 
@@ -76,13 +79,18 @@ impl Row<'_> {
         self.spans.first().map_or(0, |span| span.start_ms)
     }
 
-    /// 3: it is the first; 2: something in it did not run to its end; 1: it starts
-    /// otherwise than the row before.
+    /// How much the row has to say: most if it is the first or something in it did
+    /// not run to its end, least if it is a task that did.
     fn interest(&self, before: Option<&Self>) -> u8 {
+        let background = label::is_background(self.lane);
+        let ended = self.spans.iter().all(|span| span.end == SpanEnd::Done);
         match before {
-            None => 3,
-            Some(_) if self.spans.iter().any(|span| span.end != SpanEnd::Done) => 2,
-            Some(before) => u8::from(before.start() != self.start()),
+            None => 4,
+            Some(_) if !ended && !background => 4,
+            Some(_) if !ended => 3,
+            Some(_) if background => 0,
+            Some(before) if before.start() == self.start() => 1,
+            Some(_) => 2,
         }
     }
 }
@@ -225,6 +233,19 @@ mod tests {
             "job 9",
         ];
         assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn tasks_that_ended_give_way_to_what_the_check_records() {
+        let mut spans: Vec<Span> = (0..6).map(|n| span(&format!("task {n}"), n, 9)).collect();
+        spans.extend((0..4).map(|n| span(&format!("fetch {n}"), 0, 9 + n)));
+        let lines = fold(rows(&spans), 5);
+        let shown = lines.iter().filter_map(|line| match line {
+            Line::Shown(row) => Some(row.lane),
+            Line::Folded(_) => None,
+        });
+        let shown: Vec<&str> = shown.collect();
+        assert_eq!(shown, ["fetch 0", "fetch 1", "fetch 2", "fetch 3"]);
     }
 
     #[test]

@@ -106,6 +106,12 @@ snapshot!(a_day_once_completed_fails_again, |style| verdict::page(
     Some(&fixtures::entry(Marker::Completed)),
     style,
 ));
+snapshot!(a_long_list_and_many_tasks, |style| verdict::page(
+    &fixtures::exercise_of_tasks(),
+    &fixtures::long_list(),
+    None,
+    style,
+));
 snapshot!(a_deadlock, |style| verdict::page(
     &fixtures::exercise(),
     &fixtures::deadlock(),

@@ -5,7 +5,7 @@ use kata_report::{Span, SpanEnd};
 use super::{
     chart::Chart,
     duration::{count, words},
-    sentence,
+    label, sentence,
     style::{INDENT, Style},
     text::{pad_left, pad_right, push_line, width},
 };
@@ -101,21 +101,21 @@ fn events(spans: &[Span], style: &Style) -> String {
 /// Its start and its end; one event if it took no time.
 fn events_of(span: &Span, lane: usize, style: &Style) -> Vec<(u64, String)> {
     let name = pad_right(&style.fit(&style.learner(&span.lane), lane), lane);
-    let label = if span.label == span.lane {
-        String::new()
-    } else {
-        style.learner(&span.label)
-    };
-    let event = |ms: u64, what: &str| (ms, format!("{name}  {}", format!("{label} {what}").trim()));
+    let event = |ms: u64, what: &str| (ms, format!("{name}  {what}"));
+    let start = label::start(span, style);
+    let verb = verb(span.end);
     match span.end_ms {
         Some(end_ms) if end_ms == span.start_ms => {
-            vec![event(end_ms, &format!("starts and {}", verb(span.end)))]
+            vec![event(end_ms, &format!("{start} and {verb}"))]
         }
         Some(end_ms) => vec![
-            event(span.start_ms, "starts"),
-            event(end_ms, verb(span.end)),
+            event(span.start_ms, &start),
+            event(end_ms, &label::end(span, verb, style)),
         ],
-        None => vec![event(span.start_ms, "starts, still running at the end")],
+        None => vec![event(
+            span.start_ms,
+            &format!("{start}, still running at the end"),
+        )],
     }
 }
 

@@ -95,6 +95,7 @@ impl Watch {
             }
         };
         self.graded = None;
+        self.saved = None;
         self.edit(&exercise);
         let page = pages::opening(&exercise, &self.canvas.style);
         self.show(&page)?;
@@ -125,13 +126,11 @@ impl Watch {
             .desk
             .next_after(self.machine.current())
             .map(|next| next.slug.clone());
-        match next {
-            Some(slug) => self.open(&slug),
-            None => {
-                let page = view::done::next(None, &self.canvas.style);
-                self.show(&page)
-            }
+        if let Some(slug) = next {
+            return self.open(&slug);
         }
+        let page = view::done::next(None, &self.canvas.style);
+        self.show(&page)
     }
 
     // Verdicts.
@@ -175,7 +174,7 @@ impl Watch {
             return self.show(&page);
         };
         let page = pages::verdict(&self.desk, &exercise, graded, style);
-        let status = pages::status(graded, style);
+        let status = pages::status(graded, self.saved.clone(), style);
         self.show(&page)?;
         Ok(self.canvas.status(&status)?)
     }

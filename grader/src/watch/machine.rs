@@ -140,11 +140,13 @@ impl Machine {
                 self.running = None;
                 Vec::new()
             }
-            Input::Graded(..) | Input::RunFailed(_) | Input::AllGraded(_) => Vec::new(),
             // A page of another width, or with a remark below it, is made anew.
             Input::Resized | Input::Remark if self.running.is_none() => vec![Action::BackToVerdict],
             Input::Resized => vec![Action::Redraw],
-            Input::Remark => Vec::new(),
+            // News of a stopped run; a remark waits for the running one's page.
+            Input::Graded(..) | Input::RunFailed(_) | Input::AllGraded(_) | Input::Remark => {
+                Vec::new()
+            }
             Input::Intent(intent) => self.intent(intent),
         }
     }

@@ -34,6 +34,7 @@ use crate::{
     grade::Graded,
     view::{self, style::Style},
     world::{
+        clock,
         editor::Editor,
         terminal::{self, Capabilities, Key, Screen},
         watcher::{self, Mode, Notice, Watcher},
@@ -88,6 +89,7 @@ pub fn run(desk: Desk, options: Options) -> Result<()> {
         editor: options.editor,
         events: sender,
         leaving: false,
+        saved: None,
         resized: false,
     };
     if let Mode::Poll { why } = watcher.mode() {
@@ -125,6 +127,8 @@ struct Watch {
     editor: Option<Editor>,
     events: Sender<Event>,
     leaving: bool,
+    /// When the learner saved what the verdict judges; nothing if it lay there before.
+    saved: Option<String>,
     /// The terminal has another size than the page on it.
     resized: bool,
 }
@@ -157,7 +161,10 @@ impl Watch {
                 Some(input) => input,
                 None => return Ok(()),
             },
-            Event::Watcher(Notice::Saved(saved)) => Input::Saved(saved.slug),
+            Event::Watcher(Notice::Saved(saved)) => {
+                self.saved = clock::now().get(11..19).map(str::to_owned);
+                Input::Saved(saved.slug)
+            }
             Event::Watcher(Notice::Polling { why }) => {
                 self.canvas.remark(pages::polling(&why));
                 Input::Remark

@@ -9,7 +9,6 @@ use crate::{
         footer::{self, Key},
         style::Style,
     },
-    world::clock,
 };
 
 use super::machine::Question;
@@ -69,11 +68,9 @@ pub fn keys(solved: bool, style: &Style) -> String {
     }
 }
 
-/// The status line of a verdict.
-pub fn status(graded: &Graded, style: &Style) -> String {
-    let now = clock::now();
-    let time = now.get(11..19).map(str::to_owned);
-    footer::status(&graded.timing(time), style)
+/// The status line of a verdict; `saved` is the local time of the save.
+pub fn status(graded: &Graded, saved: Option<String>, style: &Style) -> String {
+    footer::status(&graded.timing(saved), style)
 }
 
 /// The status line while a run goes on.

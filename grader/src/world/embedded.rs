@@ -90,6 +90,11 @@ fn trusted() -> Result<Files> {
     under::<Report>("grader/report", &mut files);
     under::<Solutions>("solutions", &mut files);
     under::<Docs>("docs", &mut files);
+    // Its tests stay where they are, and a manifest must not name what is not there.
+    if let Some(manifest) = files.get_mut("grader/harness/Cargo.toml") {
+        let text = String::from_utf8_lossy(manifest).into_owned();
+        *manifest = Cow::Owned(without_tests(&text)?.into_bytes());
+    }
     files.insert(
         "Cargo.toml".to_owned(),
         Cow::Owned(manifest()?.into_bytes()),
@@ -138,4 +143,53 @@ fn manifest() -> Result<String> {
         workspace.remove("exclude");
     }
     Ok(toml::to_string(&manifest)?)
+}
+
+/// A package's manifest without its tests and what only they need.
+fn without_tests(manifest: &str) -> Result<String> {
+    let mut manifest: Table = manifest
+        .parse()
+        .context("the harness's manifest is not understood")?;
+    for name in ["test", "bench", "example", "dev-dependencies"] {
+        manifest.remove(name);
+    }
+    Ok(toml::to_string(&manifest)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::world::process::{Cancel, capture, command};
+
+    #[test]
+    fn cargo_understands_the_course_as_it_is_laid_down() {
+        let scratch = tempfile::tempdir().unwrap();
+        let folder = unpack(scratch.path()).unwrap();
+        for package in ["harness", "report"] {
+            let mut cargo = command("cargo");
+            cargo.args([
+                "metadata",
+                "--no-deps",
+                "--offline",
+                "--format-version",
+                "1",
+            ]);
+            cargo.current_dir(folder.join("grader").join(package));
+            let printed = capture(&mut cargo, &Cancel::default()).unwrap();
+            assert!(printed.status.success(), "{}", printed.stderr);
+        }
+    }
+
+    #[test]
+    fn a_learner_gets_stubs_and_texts_and_nothing_hidden() {
+        let files = learner();
+        assert!(files.contains_key("exercises/day01_basic_async/src/lib.rs"));
+        assert!(files.contains_key("exercises/day01_basic_async/README.md"));
+        assert!(files.contains_key("docs/pitfalls.md"));
+        assert!(
+            files
+                .keys()
+                .all(|path| !path.contains("tests.rs") && !path.contains("solution"))
+        );
+    }
 }

@@ -18,6 +18,8 @@ mod sleep;
 #[cfg(interposing)]
 mod stack;
 #[cfg(interposing)]
+mod thread;
+#[cfg(interposing)]
 mod wait;
 pub(crate) mod waker;
 
@@ -95,6 +97,7 @@ pub(crate) fn link() {
     random::link();
     wait::link();
     process::link();
+    thread::link();
     stack::install();
 }
 

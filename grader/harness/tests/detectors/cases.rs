@@ -48,7 +48,7 @@ pub const fn case(
 
 #[rustfmt::skip]
 pub const GUILTY: &[Case] = &[
-    case("two_locks_in_both_orders", Deadlock, "deadlock at 10 ms", "join-waits",
+    case("two_locks_in_both_orders", Deadlock, "deadlock at 10 ms", "transfer-waits",
         &["main two_locks_in_both_orders waits for JoinHandle join-waits", "task 1 transfer waits for Mutex::lock transfer-waits", "task 2 transfer waits for Mutex::lock transfer-waits"], "deadlock"),
     case("an_answer_that_nobody_sends", Deadlock, "deadlock at 7 ms", "answer-waits", &["main an_answer_that_nobody_sends waits for oneshot::Receiver answer-waits"], "deadlock"),
     case("a_channel_whose_sender_lives", Deadlock, "deadlock at 0 ms", "recv-waits", &["main a_channel_whose_sender_lives waits for mpsc::Receiver::recv recv-waits"], "deadlock"),
@@ -80,7 +80,8 @@ pub const GUILTY: &[Case] = &[
     case("a_job_without_end", NeverEnds, "does not end", "endless-job", &[], "blocking-the-runtime"),
     case("a_job_that_waits_for_good", NeverEnds, "waits for ever", "job-waits", &[], "blocking-the-runtime"),
     case("starts_a_process", Failed, "start a process", "starts-process", &[], ""),
-    case("an_os_thread_that_answers", Deadlock, "deadlock at 50 ms", "", &[], "deadlock"),
+    case("an_os_thread_that_answers", Deadlock, "deadlock at 50 ms: every task waits and no timer is pending; the code started an OS thread", "os-thread",
+        &["an OS thread an_os_thread_that_answers started here os-thread"], "deadlock"),
     case("unwraps_nothing", Failed, "panicked: called `Option::unwrap()`", "unwraps", &[], "panics"),
     case("indexes_too_far", Failed, "panicked: index out of bounds", "indexes", &[], "panics"),
     case("is_not_written", Failed, "not yet implemented: task 1: write it", "todo", &[], ""),
@@ -99,7 +100,7 @@ pub fn suite() -> Suite {
     let suite = suite.task(2);
     suite!(suite: sleeps_for_a_month, wakes_daily_for_a_year, sleeps_in_a_job, computes_in_a_job, computes_in_a_poll,
         shares_a_std_lock_with_a_job, a_hundred_short_jobs, yields_a_little, many_messages_at_one_instant,
-        a_heartbeat_that_is_left_alone, a_panic_that_is_handled, notified_by_a_job, a_task_that_panics);
+        a_heartbeat_that_is_left_alone, a_panic_that_is_handled, notified_by_a_job, a_task_that_panics, many_tasks_at_one_instant, ticks_for_minutes);
     let suite = suite.task(3);
     suite!(suite: takes_all_memory, ends_the_process, reads_its_input, prints);
     suite

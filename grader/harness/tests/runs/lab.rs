@@ -220,14 +220,15 @@ fn the_first_finding_stays_and_ends_the_check() {
 
 #[test]
 fn catching_the_unwind_hides_nothing() {
-    let finding = finding(async |lab: Lab| {
+    let record = record(async |lab: Lab| {
         let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             lab.expect(false).got("caught").or_fail();
         }));
         assert!(caught.is_err());
         sleep(ms(5)).await;
     });
-    assert_eq!(finding.unwrap().got, "caught");
+    assert_eq!(record.finding.unwrap().got, "caught");
+    assert_eq!(record.virtual_ms, 0, "the check ends at its next pending");
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! wrong: a batch at a host waits for its slowest
 //! fails: room at a host is used the moment it is free: failed
-//! fails: at the deadline it returns all that was fetched: failed
 //! pitfall: sequential-awaits
 
 mod given;

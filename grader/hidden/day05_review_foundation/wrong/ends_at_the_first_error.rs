@@ -1,5 +1,9 @@
 //! wrong: the first error ends the crawl
 //! fails: a page that fails is reported, and the rest is fetched: failed
+//! fails: room at a host is used the moment it is free: failed
+//! fails: at the deadline it returns all that was fetched: failed
+//! fails: what is known but not fetched is unfinished: failed
+//! fails: in a random web all of this holds together: failed
 //! pitfall: swallowed-error
 
 mod given;

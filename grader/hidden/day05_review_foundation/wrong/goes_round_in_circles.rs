@@ -1,9 +1,10 @@
 //! wrong: knows no page again
 //! fails: every page within reach is fetched once: failed
 //! fails: a page is asked for the moment its link is known: failed
-//! fails: no page beyond the depth is fetched: failed
 //! fails: a page that fails is reported, and the rest is fetched: failed
-//! fails: no host has more than `per_host` calls in flight: failed
+//! fails: room at a host is used the moment it is free: failed
+//! fails: a slow host holds no other host back: failed
+//! fails: at the deadline it returns all that was fetched: failed
 //! fails: what is known but not fetched is unfinished: failed
 //! fails: a shorter way that is found later counts: failed
 //! fails: in a random web all of this holds together: failed

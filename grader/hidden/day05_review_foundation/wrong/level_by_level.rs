@@ -3,6 +3,7 @@
 //! fails: at the deadline it returns all that was fetched: failed
 //! fails: what is known but not fetched is unfinished: failed
 //! fails: a shorter way that is found later counts: failed
+//! fails: in a random web all of this holds together: failed
 //! pitfall: sequential-awaits
 
 mod given;

@@ -1,6 +1,5 @@
 //! wrong: per_host is ignored
 //! fails: no host has more than `per_host` calls in flight: failed
-//! fails: what is known but not fetched is unfinished: failed
 //! fails: in a random web all of this holds together: failed
 //! pitfall: unbounded-concurrency
 

@@ -1,6 +1,7 @@
 //! wrong: a call that fails keeps its room
-//! fails: a page that fails is reported, and the rest is fetched: failed
-//! pitfall: swallowed-error
+//! fails: room at a host is used the moment it is free: failed
+//! fails: in a random web all of this holds together: failed
+//! pitfall: sequential-awaits
 
 mod given;
 pub use given::*;

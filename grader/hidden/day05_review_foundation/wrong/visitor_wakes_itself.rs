@@ -1,5 +1,5 @@
 //! wrong: asks to be polled again and again
-//! fails: question 3: a promise broken, and mended: busy_loop
+//! fails: question 3: a promise broken, and mended: failed
 //! pitfall: busy-loop
 
 mod given;

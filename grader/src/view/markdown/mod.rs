@@ -114,10 +114,17 @@ mod tests {
     }
 
     #[test]
-    fn a_lone_pair_of_stars_is_no_markup() {
-        let text = "2 ** 3, not **two**";
+    fn stars_around_words_are_markup_and_others_are_not() {
+        let text = "2 ** 3, *not* **two** *";
         let style = Style::plain(80);
-        assert_eq!(render(text, 0, &style), "2 ** 3, not two\n");
+        assert_eq!(render(text, 0, &style), "2 ** 3, not two *\n");
+    }
+
+    #[test]
+    fn an_anchor_is_left_out() {
+        let text = "## Deadlock\n\n<a id=\"deadlock\"></a>\n\nEvery task waits.";
+        let expected = "Deadlock\n────────\n\nEvery task waits.\n";
+        assert_eq!(render(text, 0, &Style::plain(80)), expected);
     }
 
     #[test]

@@ -302,6 +302,8 @@ pub async fn starts_a_process() {
 
 pub async fn an_os_thread_that_answers() {
     let (send, answer) = oneshot::channel();
+    tokio::task::spawn_blocking(|| ()).await.unwrap();
+    // os-thread
     std::thread::spawn(move || {
         std::thread::sleep(ms(300));
         let _ = send.send(1);
@@ -480,4 +482,26 @@ pub async fn notified_by_a_job() {
     let job = tokio::task::spawn_blocking(move || by.notify_one());
     notify.notified().await;
     job.await.unwrap();
+}
+
+pub async fn many_tasks_at_one_instant() {
+    let tasks: Vec<_> = (0..4_000)
+        .map(|_| {
+            tokio::spawn(async {
+                for _ in 0..8 {
+                    tokio::task::yield_now().await;
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+}
+
+pub async fn ticks_for_minutes() {
+    let mut ticks = tokio::time::interval(ms(10));
+    for _ in 0..45_000 {
+        ticks.tick().await;
+    }
 }
