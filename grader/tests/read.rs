@@ -9,7 +9,10 @@ use std::{
 };
 
 use kata::model::book;
-use support::workspace::{DAY, Test, repository};
+use support::{
+    pty::Pty,
+    workspace::{DAY, Test, repository},
+};
 
 fn kata(arguments: &[&str]) -> Test {
     Test::unprepared().args(arguments)
@@ -125,6 +128,42 @@ fn it_works_in_a_workspace_that_the_binary_made() {
     };
     assert!(read("pitfalls#deadlock").starts_with("Deadlock\n"));
     assert!(read("1").starts_with("Day 1: Basic Async\n"));
+}
+
+/// `kata` on a screen of 24 lines, with a pager that writes down what it gets.
+fn on_a_screen(test: &Test, pager: &str, arguments: &[&str]) -> Pty {
+    Pty::new(env!("CARGO_BIN_EXE_kata"))
+        .args(arguments)
+        .current_dir(test.folder())
+        .env("KATA_COURSE", repository())
+        .env("LANG", "C.UTF-8")
+        .env("PAGER", pager)
+        .env_remove("NO_COLOR")
+        .spawn()
+}
+
+#[test]
+fn what_is_longer_than_the_screen_goes_to_the_pager_and_the_rest_does_not() {
+    let test = Test::unprepared();
+    let pager = "sh -c 'cat > paged; echo the pager ran'";
+    let mut pty = on_a_screen(&test, pager, &["read", "pitfalls"]);
+    pty.wait_for("the pager ran");
+    assert_eq!(pty.wait(), 0);
+    assert!(test.read("paged").starts_with("\x1b[1mPitfalls"), "painted");
+    std::fs::remove_file(test.path("paged")).unwrap();
+    test.write(&format!("exercises/{DAY}/README.md"), "# Short\n");
+    let mut pty = on_a_screen(&test, pager, &["read", "1"]);
+    pty.wait_for("Short");
+    assert_eq!(pty.wait(), 0);
+    assert!(!test.path("paged").exists());
+}
+
+#[test]
+fn a_pager_that_is_not_there_leaves_the_text_on_the_screen() {
+    let test = Test::unprepared();
+    let mut pty = on_a_screen(&test, "kata-has-no-such-pager", &["read", "pitfalls"]);
+    pty.wait_for("kata read 7");
+    assert_eq!(pty.wait(), 0);
 }
 
 /// The pages of the reference book.
@@ -295,4 +334,18 @@ fn rust_files(folder: &Path, see: &mut impl FnMut(&str)) {
             see(&fs::read_to_string(path).unwrap());
         }
     }
+}
+
+#[test]
+fn the_books_first_page_lists_every_other_page() {
+    let text = fs::read_to_string(repository().join("docs/README.md")).unwrap();
+    let listed: BTreeSet<String> = book::contents(&text)
+        .into_iter()
+        .map(|(page, _)| page)
+        .collect();
+    let names = pages()
+        .into_iter()
+        .map(|page| page.file_stem().unwrap().to_string_lossy().into_owned());
+    let there: BTreeSet<String> = names.filter(|name| name != "README").collect();
+    assert_eq!(listed, there);
 }
