@@ -16,13 +16,13 @@ fn main() {
     let pages = pages();
     let mut source = String::new();
     for page in &pages {
-        let name = page.file_stem().unwrap().to_string_lossy().to_lowercase();
+        let name = page.file_stem().unwrap().to_string_lossy();
         let text = fs::read_to_string(page).unwrap();
         let sections = blocks(&text);
         if sections.is_empty() {
             continue;
         }
-        writeln!(source, "pub mod {} {{", identifier(&name)).unwrap();
+        writeln!(source, "pub mod {} {{", identifier(&name.to_lowercase())).unwrap();
         for (section, blocks) in sections {
             writeln!(source, "pub mod {} {{", identifier(&section)).unwrap();
             for (number, (line, block)) in (1..).zip(blocks) {
