@@ -117,8 +117,8 @@ fn it_works_in_a_workspace_that_the_binary_made() {
     let test = kata(&["init", "new"]);
     let _ = test.run().code(0);
     let read = |what: &str| {
-        let output = std::process::Command::new(env!("CARGO_BIN_EXE_kata"))
-            .args(["read", what])
+        let output = kata(&["read", what])
+            .command()
             .current_dir(test.path("new"))
             .env_remove("KATA_COURSE")
             .output()

@@ -2,7 +2,7 @@
 
 use std::iter::Peekable;
 
-use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
+use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
 use crate::{model::book, view::style::Style};
 
@@ -51,30 +51,23 @@ impl Reader<'_> {
             }
             match self.events.next() {
                 None | Some(Event::End(_)) => return blocks,
-                Some(Event::Start(tag)) => blocks.extend(self.block(tag)),
+                Some(Event::Start(tag)) => blocks.extend(self.block(&tag)),
                 Some(Event::Rule) => blocks.push(Block::Rule),
                 Some(_) => {}
             }
         }
     }
 
-    fn block(&mut self, tag: Tag<'_>) -> Option<Block> {
+    fn block(&mut self, tag: &Tag<'_>) -> Option<Block> {
         Some(match tag {
             Tag::Paragraph => {
                 let words = self.flow(&|_, word| word.to_owned());
                 // `<a id="…"></a>` is for browsers, and leaves nothing.
                 (!words.trim().is_empty()).then_some(Block::Paragraph(words))?
             }
-            Tag::Heading { level, .. } => Block::Heading(level as usize, self.plain()),
-            Tag::CodeBlock(kind) => {
-                let text = self.plain();
-                debug_assert!(matches!(
-                    kind,
-                    CodeBlockKind::Fenced(_) | CodeBlockKind::Indented
-                ));
-                Block::Code(text.lines().map(str::to_owned).collect())
-            }
-            Tag::List(start) => self.list(start),
+            Tag::Heading { level, .. } => Block::Heading(*level as usize, self.plain()),
+            Tag::CodeBlock(_) => Block::Code(self.plain().lines().map(str::to_owned).collect()),
+            Tag::List(start) => self.list(*start),
             Tag::BlockQuote(_) => Block::Quote(self.blocks()),
             Tag::Table(_) => Block::Table(self.rows()),
             _ => {
@@ -128,7 +121,7 @@ impl Reader<'_> {
                 Event::SoftBreak | Event::HardBreak => words.push(' '),
                 Event::Start(Tag::Link { dest_url, .. }) => {
                     words.push_str(&self.flow(paint));
-                    words.push_str(&format!(" ({})", book::reference(&dest_url)));
+                    words.extend([" (", &book::reference(&dest_url), ")"]);
                 }
                 Event::Start(_) => {
                     words.push_str(&self.flow(&|style: &Style, word: &str| style.bold(word)));
