@@ -1,7 +1,7 @@
 //! What the park hook sees: idle moments, those who wait for one, and polls since the last.
 
 use std::future::{Future, poll_fn};
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 use std::time::Duration;
@@ -23,6 +23,8 @@ pub(crate) struct Idle {
     polls: AtomicU64,
     allowed_polls: AtomicU64,
     epoch: AtomicU64,
+    /// No poll has happened since blocking jobs were waited for.
+    waited_for_jobs: AtomicBool,
     times: Mutex<Times>,
     waiters: Mutex<Vec<Waker>>,
     root: Mutex<Option<Waker>>,
@@ -53,6 +55,7 @@ impl Default for Idle {
             polls: AtomicU64::new(0),
             allowed_polls: AtomicU64::new(MAX_POLLS),
             epoch: AtomicU64::new(0),
+            waited_for_jobs: AtomicBool::new(false),
             times: Mutex::default(),
             waiters: Mutex::default(),
             root: Mutex::default(),
@@ -85,9 +88,21 @@ impl Idle {
         Park::After { from, to: now }
     }
 
+    /// Whether somebody waits for an idle moment.
+    pub fn is_awaited(&self) -> bool {
+        !lock(&self.waiters).is_empty()
+    }
+
+    /// Whether blocking jobs are to be waited for first, as they may bring work: once between
+    /// two polls.
+    pub fn asks_for_jobs(&self) -> bool {
+        !self.waited_for_jobs.swap(true, SeqCst)
+    }
+
     /// Called before every poll of a task and of the root. True: there were so many polls at
     /// this instant that it is worth to know whose.
     pub fn about_to_poll(&self) -> bool {
+        self.waited_for_jobs.store(false, SeqCst);
         let (polls, allowed) = (self.polls.fetch_add(1, SeqCst), self.allowed_polls());
         if polls == allowed {
             self.wake_root();

@@ -81,6 +81,7 @@ impl Lab {
     }
 
     /// Waits until everybody else is idle at this same instant; virtual time does not move.
+    /// Blocking jobs are waited for, but not one that itself waits for the runtime.
     pub async fn settle(&self) {
         crate::idle::settle(&self.world).await;
     }

@@ -11,6 +11,7 @@ pub(crate) struct Pulse {
     job_thread: AtomicI32,
     beats: AtomicU64,
     parked: AtomicBool,
+    job_sleeps: AtomicBool,
 }
 
 impl Default for Pulse {
@@ -20,6 +21,7 @@ impl Default for Pulse {
             job_thread: AtomicI32::new(0),
             beats: AtomicU64::new(0),
             parked: AtomicBool::new(false),
+            job_sleeps: AtomicBool::new(false),
         }
     }
 }
@@ -57,5 +59,15 @@ impl Pulse {
     /// The thread of the blocking pool; 0 before there is one.
     pub fn job_thread(&self) -> i32 {
         self.job_thread.load(SeqCst)
+    }
+
+    /// A blocking job begins or ends a `thread::sleep`, after which it goes on by itself.
+    pub fn set_job_sleeps(&self, sleeps: bool) {
+        self.job_sleeps.store(sleeps, SeqCst);
+    }
+
+    /// Whether a blocking job is in a `thread::sleep`.
+    pub fn job_sleeps(&self) -> bool {
+        self.job_sleeps.load(SeqCst)
     }
 }

@@ -1,6 +1,7 @@
 //! The process's threads as Linux shows them: names, whether they sleep, their CPU time.
 
 use std::fs;
+use std::thread;
 use std::time::Duration;
 
 use crate::world::World;
@@ -36,18 +37,23 @@ pub(crate) fn all() -> Vec<Thread> {
             .ok()?
             .trim()
             .to_owned();
-        // `12 (name) S …`; a name may hold parentheses itself.
-        let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
-        let state = stat.rsplit_once(')')?.1.trim_start().chars().next()?;
         Some(Thread {
             id,
             name,
-            asleep: state == 'S',
+            asleep: is_asleep(id),
         })
     });
     let mut threads: Vec<Thread> = threads.collect();
     threads.sort_by_key(|thread| thread.id);
     threads
+}
+
+/// Whether a thread neither runs nor waits for a processor; one that is gone does not.
+fn is_asleep(id: i32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/self/task/{id}/stat"));
+    // `12 (name) S …`; a name may hold parentheses itself.
+    let state = stat.as_deref().ok().and_then(|stat| stat.rsplit_once(')'));
+    state.is_none_or(|(_, state)| state.trim_start().starts_with('S'))
 }
 
 /// Time that the thread spent on a processor; another process's load does not add to it.
@@ -86,6 +92,29 @@ pub(crate) fn has_jobs(world: &World) -> bool {
 #[cfg(not(task_hooks))]
 pub(crate) fn has_jobs(_: &World) -> bool {
     true
+}
+
+/// How often a job is looked at, and how many looks must find it asleep.
+const LOOK: Duration = Duration::from_micros(200);
+const LOOKS: u32 = 50;
+
+/// Waits, in real time, until no blocking job is at work: they have ended, or wait for
+/// something that the runtime has to bring.
+pub(crate) fn wait_for_jobs(world: &World) {
+    let (mut asleep, mut cpu_before) = (0, None);
+    while asleep < LOOKS && has_jobs(world) {
+        // Not `sleep`, which is told as a mistake on this thread.
+        thread::park_timeout(LOOK);
+        // 0: the pool's thread has not got as far as to say who it is.
+        let job_thread = world.pulse.job_thread();
+        let cpu = cpu_time(job_thread);
+        let works = job_thread == 0
+            || world.pulse.job_sleeps()
+            || cpu != cpu_before
+            || !is_asleep(job_thread);
+        asleep = if works { 0 } else { asleep + 1 };
+        cpu_before = cpu;
+    }
 }
 
 /// Whether the calling thread of a run is the last that can do anything: no job, no thread of

@@ -17,6 +17,7 @@ use crate::place::Stack;
 use crate::pulse::Pulse;
 use crate::span::Spans;
 use crate::task::Tasks;
+use crate::threads;
 
 /// Everything one run of one check shares between its root, its tasks and its hooks.
 pub(crate) struct World {
@@ -118,6 +119,12 @@ impl World {
     /// What the park hook does: nothing can run any more at this instant.
     pub fn about_to_park(&self) {
         self.pulse.park();
+        let awaited = threads::can_tell() && self.idle.is_awaited();
+        if awaited && threads::has_jobs(self) && self.idle.asks_for_jobs() {
+            threads::wait_for_jobs(self);
+            self.idle.wake_root(); // what the jobs woke runs first
+            return;
+        }
         if let Park::After { from, to } = self.idle.about_to_park(self.now()) {
             self.spans.jump(in_ms(from), in_ms(to));
         }

@@ -53,6 +53,52 @@ fn many_may_settle_at_once() {
 }
 
 #[test]
+fn settling_waits_for_blocking_jobs() {
+    passes(async |lab: Lab| {
+        let log = lab.clone();
+        drop(tokio::task::spawn_blocking(move || {
+            std::thread::sleep(ms(20));
+            std::hint::black_box((0..200_000_u64).fold(0, u64::wrapping_add));
+            log.log("computed");
+        }));
+        lab.settle().await;
+        assert_eq!(lab.events(), [(0, "computed".to_owned())]);
+    });
+}
+
+#[test]
+fn settling_waits_for_what_a_blocking_job_wakes() {
+    passes(async |lab: Lab| {
+        let (sender, mut receiver) = tokio::sync::mpsc::channel(1);
+        drop(tokio::task::spawn_blocking(move || {
+            for n in 0..3 {
+                sender.blocking_send(n).unwrap();
+            }
+        }));
+        let log = lab.clone();
+        tokio::spawn(async move {
+            while let Some(n) = receiver.recv().await {
+                log.log(format!("{n}"));
+            }
+        });
+        lab.settle().await;
+        assert_eq!(lab.events().len(), 3);
+        assert_eq!(lab.tasks_alive(), 0);
+    });
+}
+
+#[test]
+fn settling_does_not_wait_for_a_job_that_waits_for_the_runtime() {
+    passes(async |lab: Lab| {
+        let (sender, mut receiver) = tokio::sync::mpsc::channel::<u32>(1);
+        let job = tokio::task::spawn_blocking(move || receiver.blocking_recv());
+        lab.settle().await;
+        sender.send(7).await.unwrap();
+        assert_eq!(job.await.unwrap(), Some(7));
+    });
+}
+
+#[test]
 fn a_settled_lab_counts_the_tasks_that_are_left() {
     passes(async |lab: Lab| {
         tokio::spawn(async {});

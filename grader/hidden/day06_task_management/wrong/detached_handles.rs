@@ -4,6 +4,7 @@
 //! fails: a shutdown dropped at any pending aborts the rest: failed
 //! fails: an aborted supervisor takes its workers with it: failed
 //! pitfall: leaked-task
+//! line: 91
 
 mod given;
 

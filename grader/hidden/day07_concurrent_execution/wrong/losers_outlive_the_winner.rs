@@ -2,6 +2,7 @@
 //! fails: the losers are dropped the moment there is a winner: failed
 //! fails: a first_ok that is dropped drops its jobs: failed
 //! pitfall: leaked-task
+//! line: 53
 
 use std::num::NonZeroUsize;
 use std::time::Duration;

@@ -2,6 +2,7 @@
 //! fails: a success ends the other attempts and starts no more: failed
 //! fails: a hedged that is dropped drops its attempts: failed
 //! pitfall: leaked-task
+//! line: 86
 
 use std::future::poll_fn;
 use std::num::NonZeroUsize;

@@ -3,6 +3,7 @@
 //! fails: a job starts the moment there is room for it: failed
 //! fails: limits of 1 and of more than there are jobs work as well: failed
 //! pitfall: unbounded-concurrency
+//! line: 34
 
 use std::future::poll_fn;
 use std::num::NonZeroUsize;

@@ -1,6 +1,7 @@
 //! wrong: spawned behind a semaphore; the handles detach when they are dropped
 //! fails: a gather_ordered that is dropped drops its jobs: failed
 //! pitfall: leaked-task
+//! line: 36
 
 use std::future::poll_fn;
 use std::num::NonZeroUsize;
