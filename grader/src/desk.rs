@@ -189,6 +189,7 @@ impl Desk {
         let text = disk::text(&file)?;
         let section = model::book::section(&text, anchor)
             .with_context(|| format!("{} has no section {anchor}", file.display()))?;
+        let section = model::book::name_own_links(&section, "pitfalls");
         Ok(view::markdown::render(&section, 0, style))
     }
 

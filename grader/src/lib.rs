@@ -43,12 +43,14 @@
 //! | `model/progress/text.rs` | The one text of a state: keys sorted, one exercise per line, so that it merges in git |
 //! | `model/progress/time.rs` | Points in time as `progress.json` writes them: RFC 3339 with the local offset |
 //! | `model/select.rs` | Which exercise a word means: `7`, `07`, `day07`, or any unique part of the slug |
+//! | `model/shelf.rs` | What `kata read` can open: the reference book's pages, and the days' texts |
 //! | `model/verdict.rs` | What grading one exercise gave |
 //! | `judge/check.rs` | One test process in, one check's verdict out |
 //! | `judge/diagnostics.rs` | rustc's JSON messages |
 //! | `judge/mod.rs` | Pure: what the compiler and the test processes said in, a verdict out |
 //! | `view/axis.rs` | The axis of virtual time: which cell an instant falls on, and where the round ticks stand |
 //! | `view/bars.rs` | One row of a chart: its bars cell by cell, and the words beside them |
+//! | `view/book.rs` | `kata read` alone: the pages of the reference book, and the days' texts |
 //! | `view/chart.rs` | Spans drawn on an axis of virtual time |
 //! | `view/check_list.rs` | The checks of one verdict, a line each: marker, name, points |
 //! | `view/compiler.rs` | Pages for what does not compile: rustc's own words, the first error last |
@@ -61,7 +63,9 @@
 //! | `view/json.rs` | What `--json` prints: one object on one line, its keys always in the same order |
 //! | `view/label.rs` | What a span is called beside its bar |
 //! | `view/list.rs` | `kata list`: every exercise in one line |
-//! | `view/markdown.rs` | The Markdown that hints and pitfalls use, as calm text: paragraphs, lists, code |
+//! | `view/markdown/mod.rs` | Markdown as calm text: paragraphs, lists, tables, code |
+//! | `view/markdown/parse.rs` | Markdown as blocks whose words are painted already |
+//! | `view/markdown/table.rs` | A Markdown table in columns that fit the page |
 //! | `view/mod.rs` | Pure: verdicts and progress in, text out |
 //! | `view/progress.rs` | `kata progress`: the course at a glance, then a line per day |
 //! | `view/replay.rs` | The command that runs one check again |
@@ -82,6 +86,7 @@
 //! | `world/files.rs` | What of a learner's exercise is read: the regular `*.rs` files under `src`, and nothing else |
 //! | `world/lock.rs` | One at a time: a lock on a file, held until dropped |
 //! | `world/mod.rs` | Effects: files, processes, the clock, the terminal, the watcher. Nothing else touches them |
+//! | `world/pager.rs` | Shows a long text in the reader's pager |
 //! | `world/process/cancel.rs` | Stopping a grading run from another thread |
 //! | `world/process/capture.rs` | Running a tool of ours (rustc, cargo) to its end and keeping what it says |
 //! | `world/process/check.rs` | One test process: a socket as its standard input, a deadline, capped output, no survivor |
@@ -146,6 +151,7 @@
 //! | `commands/mod.rs` | What the command line asks for |
 //! | `commands/new.rs` | `kata new`: the three trees of a new exercise, filled with a small one that works |
 //! | `commands/overview.rs` | `kata progress` and `kata list`: where the learner stands |
+//! | `commands/read.rs` | `kata read`: the reference book and the days' texts, in the terminal |
 //! | `commands/reset.rs` | `kata reset`: the stub as it was, and the learner's version in a safe place |
 //! | `commands/solution.rs` | `kata solution`: the reference solution, after ✅ or when the learner gives up |
 //! | `commands/timeline.rs` | `kata timeline`: what one check saw in virtual time, drawn |

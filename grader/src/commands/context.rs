@@ -140,6 +140,11 @@ pub fn progress_error(error: ProgressError) -> anyhow::Error {
     call_error(error.to_string())
 }
 
+/// A word that means nothing in this course is told with exit code 2.
+pub fn course_error(error: impl std::fmt::Display) -> anyhow::Error {
+    call_error(error.to_string())
+}
+
 /// The exercise that a word means.
 pub fn one<'a>(course: &'a Course, word: &str) -> Result<&'a Exercise> {
     select(&course.exercises, word).map_err(|error: SelectError| call_error(error.to_string()))

@@ -10,6 +10,7 @@ mod hint;
 mod mark;
 mod new;
 mod overview;
+mod read;
 mod reset;
 mod solution;
 mod timeline;
@@ -53,6 +54,8 @@ enum Command {
     List,
     /// One more hint at each call
     Hint(hint::Arguments),
+    /// The reference book, and the days' texts
+    Read(read::Arguments),
     /// What one check saw in virtual time, drawn
     Timeline(timeline::Arguments),
     /// Ask for help with an exercise (❌), or take that back
@@ -116,6 +119,7 @@ fn run(context: &Context, arguments: Arguments) -> anyhow::Result<Exit> {
         Some(Command::Progress(arguments)) => overview::progress(context, &arguments),
         Some(Command::List) => overview::list(context),
         Some(Command::Hint(arguments)) => hint::run(context, &arguments),
+        Some(Command::Read(arguments)) => read::run(context, &arguments),
         Some(Command::Timeline(arguments)) => timeline::run(context, &arguments),
         Some(Command::Mark(arguments)) => mark::run(context, &arguments),
         Some(Command::Reset(arguments)) => reset::run(context, &arguments),

@@ -7,4 +7,5 @@ pub mod hints;
 pub mod marker;
 pub mod progress;
 pub mod select;
+pub mod shelf;
 pub mod verdict;

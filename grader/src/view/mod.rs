@@ -2,6 +2,7 @@
 
 pub mod axis;
 pub mod bars;
+pub mod book;
 pub mod chart;
 pub mod check_list;
 pub mod compiler;

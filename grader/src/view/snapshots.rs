@@ -3,17 +3,58 @@
 use kata_report::{Span, SpanEnd};
 
 use super::{
+    book,
     chart::Chart,
     compiler, done, error, failure, fixtures,
     footer::{self, Phase, Timing},
-    hints, json, list, progress,
+    hints, json, list, markdown, progress,
     style::Style,
     timeline, verdict,
 };
 use crate::model::{
+    book::name_own_links,
     marker::Marker,
     verdict::{CheckStatus, Failure, Status},
 };
+
+/// A page with every kind of block.
+const PAGE: &str = "\
+# Event loop flow
+
+Python has an event loop, tokio has a *runtime*. **The idea is the same**: one
+thread that asks whoever was woken (see [deadlock](#deadlock)).
+
+<a id=\"turn\"></a>
+
+```text
+   ┌───────┐  wake   ┌───────┐
+   │ queue │<────────┤ timer │
+   └───────┘         └───────┘
+```
+
+## What it means
+
+- A poll is never interrupted; see [day 7](../exercises/day07_x/README.md) and
+  `tokio::select!`.
+- A task waits.
+  1. It stores the waker.
+  2. It returns `Pending`.
+
+> When every task waits, the clock jumps to the next timer.
+
+| you do this                   | virtual time → real time                |
+|-------------------------------|-----------------------------------------|
+| `tokio::time::sleep(…).await` | jumps, when **nobody** is runnable      |
+| compute                       | stands still, however long it may take you to get to the end of it |
+
+```rust
+let value = tokio::time::timeout(Duration::from_millis(200), server.fetch(7)).await?;
+```
+
+---
+
+Read on: [tokio](https://tokio.rs).
+";
 
 /// Draws a view in every style, one below the other.
 fn drawn(view: impl Fn(&Style) -> String) -> String {
@@ -220,6 +261,27 @@ snapshot!(the_progress_of_ten_days, |style| progress::table(
 snapshot!(the_list_of_days, |style| list::page(
     &fixtures::course(),
     &fixtures::progress(),
+    style,
+));
+snapshot!(a_page_of_the_book, |style| markdown::render(
+    &name_own_links(PAGE, "pitfalls"),
+    0,
+    style
+));
+snapshot!(the_books_contents, |style| book::contents(
+    &[
+        book::Entry {
+            name: "pitfalls".to_owned(),
+            about: "A failed check names the pitfall that it looks like.".to_owned(),
+        },
+        book::Entry {
+            name: "structured-concurrency".to_owned(),
+            about: "`goto` was replaced by blocks, because a block has one way in and one \
+                    way out."
+                .to_owned(),
+        },
+    ],
+    &[fixtures::exercise()],
     style,
 ));
 snapshot!(a_hint, |style| hints::page(

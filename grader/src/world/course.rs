@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use super::workspace::is_workspace;
+use super::{disk, workspace::is_workspace};
 use crate::model::exercise::{About, Exercise};
 
 /// Where everything lies.
@@ -81,6 +81,29 @@ impl Course {
     /// The reference solution's folder.
     pub fn solution(&self, exercise: &Exercise) -> PathBuf {
         self.trusted.join("solutions").join(&exercise.slug)
+    }
+
+    /// The names of the reference book's pages, sorted.
+    pub fn pages(&self) -> Vec<String> {
+        let names = disk::names(&self.trusted.join("docs")).into_iter();
+        names
+            .filter_map(|name| name.strip_suffix(".md").map(str::to_owned))
+            .collect()
+    }
+
+    /// A page of the reference book.
+    pub fn page(&self, name: &str) -> PathBuf {
+        self.trusted.join("docs").join(format!("{name}.md"))
+    }
+
+    /// A day's text: the workspace's copy, or else the course's.
+    pub fn readme(&self, exercise: &Exercise) -> PathBuf {
+        let own = self.stub(exercise).join("README.md");
+        if own.is_file() {
+            return own;
+        }
+        let folder = self.trusted.join("exercises").join(&exercise.slug);
+        folder.join("README.md")
     }
 
     /// The grader's own folder, made when needed and free to be deleted.

@@ -8,6 +8,7 @@ pub mod editor;
 pub mod embedded;
 pub mod files;
 pub mod lock;
+pub mod pager;
 pub mod process;
 pub mod progress_file;
 

@@ -37,6 +37,15 @@ pub fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
     command
 }
 
+/// A command in this program's own process group: the terminal is its, too, until it ends.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place where children are made"
+)]
+pub fn foreground(program: impl AsRef<std::ffi::OsStr>) -> Command {
+    Command::new(program)
+}
+
 /// A started child; dropping it kills its group and reaps it.
 struct Group {
     child: Child,
