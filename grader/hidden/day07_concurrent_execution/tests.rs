@@ -581,7 +581,7 @@ async fn earliest_wins(lab: Lab) {
         }
     };
     let mut counts = [4, 2, 1];
-    if lab.seed() % 2 == 0 {
+    if lab.seed().is_multiple_of(2) {
         lab.rng().shuffle(&mut counts);
     }
     let (got, _) = timed(&lab, first_ok(counts.map(steps).into())).await;
