@@ -74,6 +74,7 @@ impl Recipe {
             hidden.clone().into_bytes(),
             lock.clone(),
             RUSTFLAGS.join(" ").into_bytes(),
+            WORKSPACE.as_bytes().to_vec(),
         ];
         for folder in ["grader/harness", "grader/report"] {
             let folder = course.trusted.join(folder);

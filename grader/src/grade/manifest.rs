@@ -17,6 +17,17 @@ members = [\"learner\", \"hidden\"]
 
 [profile.dev]
 debug = 0
+
+# They read debug info between a save and its verdict.
+[profile.dev.package]
+addr2line.opt-level = 3
+adler2.opt-level = 3
+backtrace.opt-level = 3
+gimli.opt-level = 3
+memchr.opt-level = 3
+miniz_oxide.opt-level = 3
+object.opt-level = 3
+rustc-demangle.opt-level = 3
 ";
 
 /// Writes the manifest of a package without code that depends on all that the
