@@ -151,7 +151,6 @@ impl Grader {
         cancel: &Cancel,
         on: &(dyn Fn(Phase) + Sync),
     ) -> Result<Graded> {
-        let original = self.course.original(exercise);
         let sources = match self.sources(exercise, implementation)? {
             Ok(sources) => sources,
             Err(reason) => return Ok(refused(exercise, reason)),
@@ -171,7 +170,7 @@ impl Grader {
             });
         }
         let deps = recipe.build(&self.toolchain, cancel, on)?;
-        let unchanged = source == Sources::original(&original)?.digest();
+        let unchanged = sources == Sources::original(&self.course.original(exercise))?;
         let work = Work {
             grader: self,
             exercise,
@@ -219,14 +218,6 @@ impl Grader {
 
     fn cache(&self) -> Cache {
         Cache::new(self.course.scratch().join("verdicts"))
-    }
-
-    /// The digest of what the learner has written, or of the refusal.
-    pub fn source_digest(&self, exercise: &Exercise) -> Result<String> {
-        Ok(match self.sources(exercise, Implementation::Learner)? {
-            Ok(sources) => sources.digest(),
-            Err(reason) => disk::digest([reason.as_bytes()]),
-        })
     }
 
     fn sources(

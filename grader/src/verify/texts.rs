@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::Complaint;
 use crate::{
-    model::exercise::Exercise,
+    model::{book, exercise::Exercise},
     world::{course::Course, disk},
 };
 
@@ -309,17 +309,9 @@ fn links_in(line: &str) -> Vec<String> {
 
 /// The anchors of a Markdown text, as its headings and `<a id="…">` make them.
 fn anchors(text: &str) -> impl Iterator<Item = String> {
-    let headings = outside_code(text).filter_map(|(_, line)| {
-        let title = line.strip_prefix('#')?.trim_start_matches('#').trim();
-        Some(
-            title
-                .to_lowercase()
-                .chars()
-                .filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'))
-                .map(|c| if c == ' ' { '-' } else { c })
-                .collect(),
-        )
-    });
+    let headings = outside_code(text)
+        .filter(|(_, line)| line.starts_with('#'))
+        .map(|(_, line)| book::slug(line));
     let ids = text
         .split("<a id=\"")
         .skip(1)

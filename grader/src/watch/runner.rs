@@ -11,7 +11,7 @@ use super::{event::Event, machine::RunId};
 use crate::{
     grade::{Graded, Grader, Implementation, Selection},
     model::exercise::Exercise,
-    world::process::{Cancel, Cancelled},
+    world::process::Cancel,
 };
 
 /// Starts runs and tells how they end. A stopped run tells nothing.
@@ -144,7 +144,7 @@ fn grade(
     id: RunId,
     events: &Sender<Event>,
 ) -> Result<Graded> {
-    cancel.check().map_err(|Cancelled| Cancelled)?;
+    cancel.check()?;
     grader.grade(
         exercise,
         Implementation::Learner,
