@@ -30,6 +30,12 @@ pub struct Arguments {
     /// How often the solution is run; every run must give the same report
     #[arg(long, value_name = "N", default_value_t = 3)]
     repeats: u32,
+    /// Only what has this in its title: `wrong/in_sequence`, `solution`, `texts`
+    #[arg(long, value_name = "PART")]
+    only: Option<String>,
+    /// How many variants are graded at a time; as many as there are cores unless told otherwise
+    #[arg(long, value_name = "N")]
+    jobs: Option<usize>,
     /// Take each stub as it lies in `exercises/` for the course's original, then verify
     #[arg(long)]
     bless: bool,
@@ -53,12 +59,13 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
             bless(&grader, exercise)?;
         }
     }
-    let jobs = thread::available_parallelism().map_or(2, usize::from);
+    let cores = || thread::available_parallelism().map_or(2, usize::from);
     let effort = Effort {
         repeats: arguments.repeats,
-        jobs,
+        jobs: arguments.jobs.unwrap_or_else(cores),
+        only: arguments.only.clone(),
     };
-    let mut complaints = verify(&grader, &exercises, effort, &Cancel::default(), &|event| {
+    let mut complaints = verify(&grader, &exercises, &effort, &Cancel::default(), &|event| {
         let Event::Done { what, done, total } = event;
         eprintln!("{done:>4} of {total}  {what}");
     })?;
