@@ -170,7 +170,7 @@ impl Grader {
             });
         }
         let deps = recipe.build(&self.toolchain, cancel, on)?;
-        let unchanged = sources == Sources::original(&self.course.original(exercise))?;
+        let original = Sources::original(&self.course.original(exercise))?;
         let work = Work {
             grader: self,
             exercise,
@@ -180,7 +180,7 @@ impl Grader {
             cancel,
             on,
         };
-        let graded = work.grade(&sources, unchanged)?;
+        let graded = work.grade(&sources, &original)?;
         if cacheable && graded.is_reproducible() {
             cache.put(&exercise.slug, &key, &graded)?;
         }

@@ -38,6 +38,8 @@ pub struct Program<'a> {
     pub deadline: Duration,
     /// How many checks run at a time.
     pub parallel: usize,
+    /// Lines of code in which the implementation differs from the stub.
+    pub changed_lines: usize,
 }
 
 impl Program<'_> {
@@ -118,6 +120,7 @@ impl Program<'_> {
             nonce: nonce.clone(),
             check: info.name.clone(),
             seeds: seeds.to_vec(),
+            changed_lines: Some(self.changed_lines),
         })?;
         // A folder of its own: two checks may write files of the same name.
         let folder = disk::temporary_folder_in(self.folder)?;

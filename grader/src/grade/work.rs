@@ -57,10 +57,10 @@ struct Ran {
 }
 
 impl Work<'_> {
-    /// Stages, builds, runs and judges; `unchanged` says that it is the stub.
-    pub fn grade(&self, sources: &Sources, unchanged: bool) -> Result<Graded> {
+    /// Stages, builds, runs and judges; `original` is the stub.
+    pub fn grade(&self, sources: &Sources, original: &Sources) -> Result<Graded> {
         let out = self.folder();
-        let graded = self.grade_in(&out, sources, unchanged);
+        let graded = self.grade_in(&out, sources, original);
         // Of hundreds of variants each is graded once; what they leave would fill a disk.
         if matches!(self.implementation, Implementation::File(_, name) if name != SOLUTION) {
             disk::remove_folder(&out)?;
@@ -68,7 +68,7 @@ impl Work<'_> {
         graded
     }
 
-    fn grade_in(&self, out: &Path, sources: &Sources, unchanged: bool) -> Result<Graded> {
+    fn grade_in(&self, out: &Path, sources: &Sources, original: &Sources) -> Result<Graded> {
         // Another terminal may grade the same implementation in the same folder.
         let _lock = Lock::take(&out.join("lock"))?;
         self.cancel.check()?;
@@ -91,7 +91,7 @@ impl Work<'_> {
             Built::DoesNotCompile(diagnostics) => Evidence::DoesNotCompile(diagnostics),
             Built::ContractChanged(diagnostics) => Evidence::ContractChanged(diagnostics),
             Built::Broken(reason) => Evidence::Broken(reason),
-            Built::Program(warnings) => match self.run(&shop) {
+            Built::Program(warnings) => match self.run(&shop, sources.changed_lines(original)) {
                 Ok(ran) => {
                     slowest = ran.slowest;
                     let Ran {
@@ -101,7 +101,7 @@ impl Work<'_> {
                         warnings,
                         expected,
                         checks,
-                        unchanged,
+                        unchanged: sources == original,
                     }
                 }
                 Err(error) if error.is::<Cancelled>() => return Err(error),
@@ -118,7 +118,7 @@ impl Work<'_> {
         })
     }
 
-    fn run(&self, shop: &Shop<'_>) -> Result<Ran> {
+    fn run(&self, shop: &Shop<'_>, changed_lines: usize) -> Result<Ran> {
         let folder = disk::temporary_folder()?;
         let program = Program {
             file: shop.program(),
@@ -126,6 +126,7 @@ impl Work<'_> {
             folder: folder.path(),
             deadline: Duration::from_millis(self.exercise.about.deadline_ms),
             parallel: self.grader.parallel,
+            changed_lines,
         };
         let expected = program.list(self.cancel)?;
         let chosen: Vec<CheckInfo> = expected
