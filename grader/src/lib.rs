@@ -126,6 +126,7 @@
 //! | `grade/run.rs` | Running the checks of a built program, several at a time, one process each |
 //! | `grade/rustc.rs` | The command lines of rustc: the learner's library, the hidden test, the contract |
 //! | `grade/stage.rs` | Copies an implementation into the grader's own folder, where rustc reads it |
+//! | `grade/stand_in.rs` | A library that has its metadata and no code yet, for a compiler that starts early |
 //! | `grade/work.rs` | One implementation on its way: staged, built, run, judged |
 //! | `desk.rs` | What a learner can ask for, whether by a command or by a key: verdicts recorded, hints, help, the solution, a fresh start |
 //! | `verify/mod.rs` | Whether the course is sound: what every exercise must hold, proved by running it |

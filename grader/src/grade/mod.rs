@@ -9,6 +9,7 @@ pub mod phase;
 mod run;
 mod rustc;
 pub mod stage;
+mod stand_in;
 mod work;
 
 use std::{path::Path, thread, time::Duration};

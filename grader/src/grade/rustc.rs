@@ -61,7 +61,7 @@ impl Shop<'_> {
             ])
             .args(["-C", "prefer-dynamic", "-C", "debuginfo=line-tables-only"])
             .args(self.incremental("test"));
-        self.link_library(&mut rustc, "libexercise.rlib");
+        self.link_library(&mut rustc, &self.linked());
         rustc
     }
 
@@ -81,13 +81,28 @@ impl Shop<'_> {
                 "--remap-path-prefix={}=contract",
                 contract.parent().unwrap_or(contract).display()
             ));
-        self.link_library(&mut rustc, "libexercise.rmeta");
+        self.link_library(&mut rustc, &self.metadata());
         rustc
     }
 
     /// The program that [`Shop::test`] makes.
     pub fn program(&self) -> PathBuf {
         self.out.join("hidden")
+    }
+
+    /// The library as rustc writes it.
+    pub fn archive(&self) -> PathBuf {
+        self.out.join("libexercise.rlib")
+    }
+
+    /// What of the library others are compiled against; there before any code is generated.
+    pub fn metadata(&self) -> PathBuf {
+        self.out.join("libexercise.rmeta")
+    }
+
+    /// The library as the hidden test links it.
+    pub fn linked(&self) -> PathBuf {
+        self.out.join("linked/libexercise.rlib")
     }
 
     /// The list of files that the library was made of.
@@ -101,10 +116,8 @@ impl Shop<'_> {
             .then(|| format!("-Cincremental={}", folder.display()))
     }
 
-    fn link_library(&self, rustc: &mut Command, file: &str) {
-        rustc
-            .arg("--extern")
-            .arg(pair("exercise", &self.out.join(file)));
+    fn link_library(&self, rustc: &mut Command, file: &Path) {
+        rustc.arg("--extern").arg(pair("exercise", file));
         externs(rustc, &self.deps.hidden);
     }
 
@@ -124,7 +137,7 @@ impl Shop<'_> {
                 "--error-format",
                 "json",
                 "--json",
-                "diagnostic-rendered-ansi",
+                "diagnostic-rendered-ansi,artifacts",
             ])
             .arg(format!("--diagnostic-width={}", self.width))
             .args(["-C", "embed-bitcode=no"])

@@ -46,6 +46,15 @@ pub fn make_folder(path: &Path) -> Result<()> {
     fs::create_dir_all(path).with_context(|| format!("{} could not be made", path.display()))
 }
 
+/// Gives a file another name, in the place of what has it; the folder is made if need be.
+pub fn rename(from: &Path, to: &Path) -> Result<()> {
+    let what = || format!("{} could not become {}", from.display(), to.display());
+    if let Some(folder) = to.parent() {
+        fs::create_dir_all(folder).with_context(what)?;
+    }
+    fs::rename(from, to).with_context(what)
+}
+
 /// Removes a file.
 pub fn remove(path: &Path) -> Result<()> {
     fs::remove_file(path).with_context(|| format!("{} could not be removed", path.display()))
