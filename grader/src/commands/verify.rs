@@ -17,6 +17,10 @@ use crate::{
 };
 
 /// Arguments of `kata verify`.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// Exercises, by number or by any unique part of their name
@@ -30,6 +34,9 @@ pub struct Arguments {
     /// How often the solution is run; every run must give the same report
     #[arg(long, value_name = "N", default_value_t = 3)]
     repeats: u32,
+    /// Keep the machine busy during half of these runs
+    #[arg(long)]
+    load: bool,
     /// Only what has this in its title: `wrong/in_sequence`, `solution`, `texts`
     #[arg(long, value_name = "PART")]
     only: Option<String>,
@@ -62,6 +69,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
     let cores = || thread::available_parallelism().map_or(2, usize::from);
     let effort = Effort {
         repeats: arguments.repeats,
+        load: arguments.load,
         jobs: arguments.jobs.unwrap_or_else(cores),
         only: arguments.only.clone(),
     };

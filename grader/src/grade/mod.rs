@@ -73,6 +73,8 @@ pub struct Selection {
     pub seeds: Vec<u64>,
     /// Find the verdict anew even if it is known.
     pub fresh: bool,
+    /// Run it so often more, and see whether the verdict is always the same.
+    pub again: u32,
 }
 
 impl Selection {
@@ -103,6 +105,9 @@ pub struct Graded {
     pub slowest: Duration,
     /// Whether it was known already.
     pub cached: bool,
+    /// Which of several runs was the first to give another verdict than the one before it.
+    #[serde(default)]
+    pub differs: Option<u32>,
 }
 
 impl Grader {
@@ -204,6 +209,7 @@ impl Grader {
             test: Duration::ZERO,
             slowest: Duration::ZERO,
             cached: true,
+            differs: None,
         }))
     }
 
@@ -285,5 +291,6 @@ fn refused(exercise: &Exercise, reason: String) -> Graded {
         test: Duration::ZERO,
         slowest: Duration::ZERO,
         cached: false,
+        differs: None,
     }
 }

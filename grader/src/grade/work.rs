@@ -54,6 +54,7 @@ struct Ran {
     expected: Vec<CheckInfo>,
     checks: Vec<CheckVerdict>,
     slowest: Duration,
+    differs: Option<u32>,
 }
 
 impl Work<'_> {
@@ -86,14 +87,14 @@ impl Work<'_> {
         let built = build(&shop, &hidden, self.cancel, self.on)?;
         let compile = watch.elapsed();
         let watch = Stopwatch::start();
-        let mut slowest = Duration::ZERO;
+        let (mut slowest, mut differs) = (Duration::ZERO, None);
         let evidence = match built {
             Built::DoesNotCompile(diagnostics) => Evidence::DoesNotCompile(diagnostics),
             Built::ContractChanged(diagnostics) => Evidence::ContractChanged(diagnostics),
             Built::Broken(reason) => Evidence::Broken(reason),
             Built::Program(warnings) => match self.run(&shop, sources.changed_lines(original)) {
                 Ok(ran) => {
-                    slowest = ran.slowest;
+                    (slowest, differs) = (ran.slowest, ran.differs);
                     let Ran {
                         expected, checks, ..
                     } = ran;
@@ -115,6 +116,7 @@ impl Work<'_> {
             test: watch.elapsed(),
             slowest,
             cached: false,
+            differs,
         })
     }
 
@@ -134,17 +136,26 @@ impl Work<'_> {
             .filter(|info| self.selection.takes(&info.name))
             .cloned()
             .collect();
-        let timed = program.run(&chosen, &self.selection.seeds, self.cancel, self.on)?;
-        let slowest = timed
-            .iter()
-            .map(|(_, took)| *took)
-            .max()
-            .unwrap_or_default();
-        let checks = timed.into_iter().map(|(check, _)| check).collect();
+        let run = || -> Result<(Vec<CheckVerdict>, Duration)> {
+            let timed = program.run(&chosen, &self.selection.seeds, self.cancel, self.on)?;
+            let slowest = timed.iter().map(|(_, took)| *took).max();
+            let mut checks: Vec<_> = timed.into_iter().map(|(check, _)| check).collect();
+            checks.sort_by(|one, other| one.name.cmp(&other.name));
+            Ok((checks, slowest.unwrap_or_default()))
+        };
+        let (checks, slowest) = run()?;
+        let mut differs = None;
+        for round in 2..self.selection.again + 2 {
+            if run()?.0 != checks {
+                differs = Some(round);
+                break;
+            }
+        }
         Ok(Ran {
             expected,
             checks,
             slowest,
+            differs,
         })
     }
 

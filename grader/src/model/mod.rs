@@ -2,6 +2,7 @@
 
 pub mod book;
 pub mod exercise;
+pub mod gaps;
 pub mod head;
 pub mod hints;
 pub mod marker;
