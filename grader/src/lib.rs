@@ -93,6 +93,7 @@
 //! | `world/process/cancel.rs` | Stopping a grading run from another thread |
 //! | `world/process/capture.rs` | Running a tool of ours (rustc, cargo) to its end and keeping what it says |
 //! | `world/process/check.rs` | One test process: a socket as its standard input, a deadline, capped output, no survivor |
+//! | `world/process/gate.rs` | A standard input that says nothing, and ends when it may go on |
 //! | `world/process/mod.rs` | Child processes: each in its own group, each killed with all its descendants |
 //! | `world/process/orphans.rs` | Descendants that left a test process's group: daemons |
 //! | `world/progress_file/backup.rs` | The last good state, kept out of the learner's way |

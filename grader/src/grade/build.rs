@@ -13,7 +13,7 @@ use crate::{
     model::verdict::Diagnostic,
     world::{
         disk,
-        process::{Cancel, Captured, Line, capture, capture_lines},
+        process::{Cancel, Captured, Line, capture, capture_lines, gate},
     },
 };
 
@@ -33,8 +33,8 @@ pub enum Built {
 /// Compiles the library, then the hidden test in `hidden` against it.
 ///
 /// The hidden test's compiler starts as soon as the library's metadata is there, and works while
-/// the library's code is generated; by the time it links, that is most often there, too. If it was
-/// not, or anything else went wrong, the test is compiled again as if nothing had been tried.
+/// the library's code is generated; only its linker waits for that. If anything goes wrong with
+/// this, the test is compiled again as if nothing had been tried.
 ///
 /// The hidden test's own errors quote hidden source: they are never shown. The
 /// contract's are shown in their stead.
@@ -43,12 +43,19 @@ pub fn build(shop: &Shop<'_>, hidden: &Path, cancel: &Cancel, on: &dyn Fn(Phase)
     disk::make_folder(&shop.out)?;
     let tests = hidden.join("tests.rs");
     let ahead = cancel.part();
+    let (gate, waiting) = gate()?;
+    let mut test = shop.test(&tests);
+    test.stdin(waiting);
     let compiled = thread::scope(|scope| {
+        let mut start = Some(|| capture(&mut test, &ahead));
         let mut test = None;
         let library = capture_lines(&mut shop.library(), cancel, |line| {
             let Line::Err(line) = line else { return };
-            if test.is_none() && is_metadata_ready(line) && stand_in::put(shop).is_ok() {
-                test = Some(scope.spawn(|| capture(&mut shop.test(&tests), &ahead)));
+            if is_metadata_ready(line)
+                && stand_in::put(shop).is_ok()
+                && let Some(start) = start.take()
+            {
+                test = Some(scope.spawn(start));
             }
         });
         let library = match library.map(|printed| judge_library(shop, &printed)) {
@@ -59,6 +66,7 @@ pub fn build(shop: &Shop<'_>, hidden: &Path, cancel: &Cancel, on: &dyn Fn(Phase)
         if !matches!(library, Ok(Ok(_))) {
             ahead.cancel();
         }
+        drop(gate);
         on(Phase::Linking);
         let test = test.and_then(|test| test.join().ok()?.ok());
         library.map(|library| (library, test))

@@ -17,7 +17,7 @@ use std::{path::Path, thread, time::Duration};
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
-pub use self::work::SOLUTION;
+pub use self::work::clear_benches;
 use self::{
     cache::Cache,
     deps::{Deps, Recipe},
@@ -60,8 +60,8 @@ pub enum Implementation<'a> {
     Learner,
     /// The stub as the course gives it.
     Original,
-    /// A file that stands for the whole library, and a name for its build folder.
-    File(&'a Path, &'a str),
+    /// A file that stands for the whole library.
+    File(&'a Path),
 }
 
 /// Which part of the suite is to be run.
@@ -237,7 +237,7 @@ impl Grader {
             Implementation::Learner => Sources::learner(&self.course.stub(exercise), &original)?
                 .map_err(|refusal| refusal.to_string()),
             Implementation::Original => Ok(Sources::original(&original)?),
-            Implementation::File(file, _) => Ok(Sources::single(file, &original)?),
+            Implementation::File(file) => Ok(Sources::single(file, &original)?),
         })
     }
 

@@ -23,8 +23,8 @@ pub struct Shop<'a> {
     pub known_as: String,
     /// Where the results go.
     pub out: PathBuf,
-    /// Whether it will be compiled again after small changes.
-    pub incremental: bool,
+    /// Links the hidden test, once the library is there.
+    pub linker: PathBuf,
     /// Columns of the terminal, for rustc's rendering.
     pub width: usize,
 }
@@ -37,7 +37,7 @@ impl Shop<'_> {
         rustc
             .args(["--crate-type", "lib", "--emit", "dep-info,metadata,link"])
             .args(["-F", "unsafe_code", "-C", "debuginfo=line-tables-only"])
-            .args(self.incremental("library"))
+            .arg(self.incremental("library"))
             .arg(format!(
                 "--remap-path-prefix={}={}",
                 self.src.display(),
@@ -60,7 +60,8 @@ impl Shop<'_> {
                 "allow",
             ])
             .args(["-C", "prefer-dynamic", "-C", "debuginfo=line-tables-only"])
-            .args(self.incremental("test"));
+            .arg(self.incremental("test"))
+            .arg(format!("-Clinker={}", self.linker.display()));
         self.link_library(&mut rustc, &self.linked());
         rustc
     }
@@ -110,10 +111,10 @@ impl Shop<'_> {
         self.out.join("exercise.d")
     }
 
-    fn incremental(&self, name: &str) -> Option<String> {
+    /// It will be compiled again, after small changes.
+    fn incremental(&self, name: &str) -> String {
         let folder = self.out.join("incremental").join(name);
-        self.incremental
-            .then(|| format!("-Cincremental={}", folder.display()))
+        format!("-Cincremental={}", folder.display())
     }
 
     fn link_library(&self, rustc: &mut Command, file: &Path) {

@@ -2,13 +2,30 @@
 //!
 //! rustc wants a program's libraries as archives from the start, but reads no more than their
 //! metadata before it links. So the archive that the hidden test links holds the metadata alone
-//! until the library's code is generated; then the whole library takes its place. A linker that
-//! comes too early misses symbols, and the compiler fails: nothing wrong can come of it.
+//! until the library's code is generated; then the whole library takes its place. The linker is
+//! called through a script that waits for that: rustc hands its own standard input on, and that
+//! ends when the library is there. (A linker that came too early would miss symbols, and the
+//! compiler would fail: nothing wrong can come of it.)
+
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
 use super::rustc::Shop;
 use crate::world::disk;
+
+/// rustc takes a linker of this name for what `cc` is.
+const LINKER: &str = "linker/cc";
+
+/// Waits for the end of standard input, then links as rustc would by itself.
+const SCRIPT: &str = "#!/bin/sh\nread -r _\nexec cc \"$@\" < /dev/null\n";
+
+/// Makes the linker that waits, in the grader's own folder.
+pub fn linker(scratch: &Path) -> Result<PathBuf> {
+    let linker = scratch.join(LINKER);
+    disk::write_program(&linker, SCRIPT)?;
+    Ok(linker)
+}
 
 /// What rustc calls the metadata in a library's archive.
 const MEMBER: &str = "lib.rmeta/";

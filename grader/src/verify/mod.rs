@@ -5,13 +5,13 @@ mod style;
 mod texts;
 mod variants;
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use anyhow::Result;
 use serde::Serialize;
 
 use crate::{
-    grade::Grader,
+    grade::{Grader, clear_benches},
     model::exercise::Exercise,
     world::{
         disk,
@@ -128,13 +128,29 @@ pub fn verify(
     }
     let total = jobs.len();
     let mut done = 0;
+    let mut left: BTreeMap<String, usize> = BTreeMap::new();
+    for job in &jobs {
+        *left.entry(job.exercise.slug.clone()).or_default() += 1;
+    }
     in_parallel(
         jobs,
         effort.jobs,
-        |job| (job.title(), work(grader, &job, effort, cancel)),
-        |(what, found)| {
+        |job| {
+            (
+                job.exercise,
+                job.title(),
+                work(grader, &job, effort, cancel),
+            )
+        },
+        |(exercise, what, found)| {
             complaints.extend(found?);
             done += 1;
+            if let Some(left) = left.get_mut(&exercise.slug) {
+                *left -= 1;
+                if *left == 0 {
+                    clear_benches(grader, exercise)?;
+                }
+            }
             on(Event::Done { what, done, total });
             Ok(())
         },

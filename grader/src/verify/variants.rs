@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::Complaint;
 use crate::{
-    grade::{Graded, Grader, Implementation, SOLUTION, Selection},
+    grade::{Graded, Grader, Implementation, Selection},
     model::{
         exercise::Exercise,
         head::Head,
@@ -76,7 +76,7 @@ impl Bench<'_> {
             .course
             .solution(self.exercise)
             .join("src/lib.rs");
-        let implementation = Implementation::File(&path, SOLUTION);
+        let implementation = Implementation::File(&path);
         let busy_runs = if load { repeats / 2 } else { 0 };
         let first = self.grade_again(implementation, repeats.saturating_sub(busy_runs + 1))?;
         let mut complaints = self.passes(&file, &first.verdict);
@@ -113,9 +113,7 @@ impl Bench<'_> {
     /// Another correct solution passes every check.
     pub fn right(&self, name: &str) -> Result<Vec<Complaint>> {
         let (file, path) = self.variant(name);
-        let verdict = self
-            .grade(Implementation::File(&path, &folder(name)))?
-            .verdict;
+        let verdict = self.grade(Implementation::File(&path))?.verdict;
         Ok(self.passes(&file, &verdict))
     }
 
@@ -134,9 +132,7 @@ impl Bench<'_> {
                 )]);
             }
         };
-        let verdict = self
-            .grade(Implementation::File(&path, &folder(name)))?
-            .verdict;
+        let verdict = self.grade(Implementation::File(&path))?.verdict;
         let mut complaints = self.compiles(&file, &verdict);
         if !complaints.is_empty() {
             return Ok(complaints);
@@ -365,9 +361,4 @@ fn got(check: &CheckVerdict) -> String {
             failure.expected, failure.got
         )
     })
-}
-
-/// The build folder of a variant: `wrong/in_sequence.rs` → `wrong-in_sequence`.
-fn folder(name: &str) -> String {
-    name.trim_end_matches(".rs").replace('/', "-")
 }
