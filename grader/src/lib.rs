@@ -33,6 +33,7 @@
 //! | `model/hints.rs` | `hints.md`: numbered hints per task, from a nudge to nearly the answer |
 //! | `model/marker.rs` | A day's marker in `progress.json` |
 //! | `model/mod.rs` | The nouns: exercises, verdicts, markers, progress. No I/O, no imports from above |
+//! | `model/mutant.rs` | Small changes to a solution, as `cargo mutants --list --json` names them |
 //! | `model/progress/conflict.rs` | The two sides of a file in which git left conflict markers |
 //! | `model/progress/entry.rs` | What is remembered of one exercise |
 //! | `model/progress/mark.rs` | What the learner changes by hand: a marker, a hint looked at |
@@ -135,6 +136,7 @@
 //! | `desk.rs` | What a learner can ask for, whether by a command or by a key: verdicts recorded, hints, help, the solution, a fresh start |
 //! | `verify/mod.rs` | Whether the course is sound: what every exercise must hold, proved by running it |
 //! | `verify/empty.rs` | An implementation that does nothing: no check may pass on it |
+//! | `verify/mutants.rs` | Whether the checks notice small changes to the solution |
 //! | `verify/style.rs` | Formatting and lints of everything an author writes in Rust |
 //! | `verify/texts.rs` | The files that are read, not run: README, hints, kata.toml, links, anchors |
 //! | `verify/variants.rs` | Grading the stub, the solution, every `right/` and every `wrong/` |

@@ -6,6 +6,7 @@ pub mod gaps;
 pub mod head;
 pub mod hints;
 pub mod marker;
+pub mod mutant;
 pub mod progress;
 pub mod select;
 pub mod shelf;

@@ -1,6 +1,7 @@
 //! Whether the course is sound: what every exercise must hold, proved by running it.
 
 mod empty;
+pub mod mutants;
 mod style;
 mod texts;
 mod variants;
