@@ -171,10 +171,6 @@ fn loop_of(thread: i32) -> (String, Option<kata_report::Location>) {
         let Some(stack) = interpose::stack_of(thread) else {
             continue;
         };
-        for w in &stack {
-            eprintln!("{:x} {:?}", w.ip, frames_at(w.ip));
-        }
-        eprintln!();
         let outward_in = stack
             .iter()
             .rev()
