@@ -12,7 +12,8 @@ use crate::world::World;
 pub struct Panic {
     /// What it said.
     pub message: String,
-    /// The learner's line, or else the place of the `panic!` itself.
+    /// The learner's line, or else the place of the `panic!` itself, unless the check did that:
+    /// a learner has nothing of a hidden place.
     pub location: Place,
     /// Whether it happened in a spawned task, where only a `JoinHandle` can tell.
     pub in_task: bool,
@@ -53,7 +54,7 @@ fn note(world: &World, info: &PanicHookInfo<'_>) {
     let location = if is_learners {
         Place::from(source)
     } else {
-        Place::here_or(source)
+        Place::here_or(source.filter(|source| !place::is_hidden(&source.file)))
     };
     let panic = Panic {
         message: message_of(info.payload()),

@@ -168,6 +168,11 @@ pub(crate) fn innermost(frames: &[Frame]) -> Option<usize> {
     own.or_else(|| frames.iter().position(learners))
 }
 
+/// Whether a file belongs to a hidden test.
+pub(crate) fn is_hidden(file: &str) -> bool {
+    file.contains("grader/hidden/")
+}
+
 /// `…/exercises/<slug>/src/…` or `…/solutions/<slug>/src/…` as the learner knows it; `None` for any other file.
 pub(crate) fn learners_file(file: &str) -> Option<String> {
     let begin = file.rfind("exercises/").max(file.rfind("solutions/"))?;

@@ -140,11 +140,15 @@ impl Verdict {
             .filter(|check| check.status == CheckStatus::Passed)
     }
 
+    /// The checks that ran and did not pass.
+    pub fn failures(&self) -> impl Iterator<Item = &CheckVerdict> {
+        let checks = self.checks.iter();
+        checks.filter(|check| !matches!(check.status, CheckStatus::Passed | CheckStatus::NotRun))
+    }
+
     /// The first check that ran and did not pass.
     pub fn first_failure(&self) -> Option<&CheckVerdict> {
-        self.checks
-            .iter()
-            .find(|check| !matches!(check.status, CheckStatus::Passed | CheckStatus::NotRun))
+        self.failures().next()
     }
 
     /// Errors among the diagnostics.

@@ -74,7 +74,10 @@ fn passed(check: &CheckVerdict) -> bool {
 }
 
 fn heading(task: u32, titles: &[String], verdict: &Verdict, style: &Style) -> String {
-    let of_task = || verdict.checks.iter().filter(|check| check.task == task);
+    let of_task = || {
+        let checks = verdict.checks.iter();
+        checks.filter(|check| check.task == task && check.status != CheckStatus::NotRun)
+    };
     let points: u32 = of_task().map(|check| check.points).sum();
     let max_points: u32 = of_task().map(|check| check.max_points).sum();
     let points = format!("{points}/{max_points}");

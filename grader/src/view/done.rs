@@ -76,7 +76,7 @@ fn took(verdict: &Verdict, entry: Option<&Entry>) -> String {
 fn afterwards(exercise: &Exercise, style: &Style) -> String {
     let about = &exercise.about;
     let room = style.page() - INDENT - LABEL;
-    let solution = format!("solutions/{}/src/lib.rs", exercise.slug);
+    let solution = style.accent(&format!("kata solution {}", exercise.day));
     let read = style.accent(&format!("kata read {}", exercise.day));
     let mut ask = style.wrap(&style.text(&about.ask), style.prose() - INDENT - LABEL, 0);
     match ask.last_mut() {
@@ -88,12 +88,7 @@ fn afterwards(exercise: &Exercise, style: &Style) -> String {
     }
     let learned = about.learned.join(", ");
     let learned = style.wrap(&style.text(&learned), style.prose() - INDENT - LABEL, 0);
-    let mut block = if width(&solution) <= room {
-        let solution = style.link(&solution, 1, &style.accent(&solution));
-        labelled("Compare with", &[solution], style)
-    } else {
-        style.file_field("Compare with", &solution)
-    };
+    let mut block = labelled("Compare with", &[solution], style);
     block.push_str(&labelled("You learned", &learned, style));
     block + &labelled("Ask yourself", &ask, style)
 }

@@ -156,7 +156,11 @@ fn panics(failure: &Failure, style: &Style) -> String {
     if panics.is_empty() {
         panics
     } else {
-        panics + &style.field("", "Nobody looked at what these tasks returned.")
+        panics
+            + &style.field(
+                "",
+                "Only who awaits a task's handle learns that it panicked.",
+            )
     }
 }
 

@@ -15,7 +15,7 @@ const CHECKS: &str = "spawned at tests.rs";
 pub fn of(span: &Span, style: &Style) -> String {
     if span.label == stem(&span.lane) || span.label == span.lane {
         String::new()
-    } else if span.label.starts_with(CHECKS) {
+    } else if is_the_checks(span) {
         "spawned by the check".to_owned()
     } else {
         style.learner(&span.label)
@@ -40,6 +40,11 @@ pub fn end(span: &Span, verb: &str, style: &Style) -> String {
         let label = of(span, style);
         format!("{label} {verb}").trim_start().to_owned()
     }
+}
+
+/// Whether it is a task that the check spawned.
+pub fn is_the_checks(span: &Span) -> bool {
+    span.label.starts_with(CHECKS)
 }
 
 /// Whether the harness recorded the lane by itself, not the check by its own words.

@@ -97,7 +97,7 @@ fn days(exercises: &[Exercise], progress: &Progress, style: &Style) -> String {
         &" ".repeat(marker_width),
         "day",
         "topic",
-        ["points", "minutes", "checks"].map(str::to_owned),
+        ["points", "minutes", "checks run"].map(str::to_owned),
         "",
     );
     let mut days = format!("{}\n", style.dim(heading.trim_end()));
@@ -162,7 +162,7 @@ impl Columns {
         let minutes = style.page() >= MINUTES_FROM;
         let checks = style.page() >= CHECKS_FROM;
         // Marker, day and points with their gaps always stand.
-        let numbers = 9 * usize::from(minutes) + 8 * usize::from(checks);
+        let numbers = 9 * usize::from(minutes) + 12 * usize::from(checks);
         let fixed = 1 + marker + 2 + 3 + 2 + 7 + numbers + 2;
         let left = style.page() - fixed;
         let title = longest_title.min(left.saturating_sub(DATE));
@@ -188,7 +188,7 @@ impl Columns {
             line.push_str(&pad_left(&minutes, 9));
         }
         if self.checks {
-            line.push_str(&pad_left(&checks, 8));
+            line.push_str(&pad_left(&checks, 12));
         }
         format!("{line}  {state}")
     }

@@ -4,17 +4,22 @@ use crate::model::{exercise::Exercise, verdict::CheckVerdict};
 
 /// `kata check 7 --check "at most" --seed 3`, with the shortest words that name `check` alone.
 pub fn command(exercise: &Exercise, checks: &[CheckVerdict], check: &CheckVerdict) -> String {
-    let others: Vec<String> = checks
-        .iter()
-        .filter(|other| other.name != check.name)
-        .map(|other| other.name.to_lowercase())
-        .collect();
-    let words = quote(&shortest(&check.name, &others));
+    let words = part(checks, check);
     let seed = check
         .seed
         .map(|seed| format!(" --seed {seed}"))
         .unwrap_or_default();
     format!("kata check {} --check {words}{seed}", exercise.day)
+}
+
+/// The shortest words that name `check` alone, quoted for a shell.
+pub fn part(checks: &[CheckVerdict], check: &CheckVerdict) -> String {
+    let others: Vec<String> = checks
+        .iter()
+        .filter(|other| other.name != check.name)
+        .map(|other| other.name.to_lowercase())
+        .collect();
+    quote(&shortest(&check.name, &others))
 }
 
 /// The first run of two or more words that no other name contains and no shell touches.

@@ -28,8 +28,12 @@ const ALIKE: usize = 4;
 /// One row per lane, or one per span where a lane's spans overlap.
 ///
 /// They stand in the order of their first start: what the check records by its
-/// own words, then tasks and timers.
+/// own words, then tasks and timers. The check's own tasks say nothing about the
+/// learner's code: they are left out where there is something else.
 pub fn rows(spans: &[Span]) -> Vec<Row<'_>> {
+    let theirs = |span: &&Span| !label::is_the_checks(span);
+    let others = spans.iter().any(|span| theirs(&span));
+    let spans = spans.iter().filter(|span| !others || theirs(span));
     let mut lanes: std::collections::HashMap<&str, usize> = std::collections::HashMap::new();
     let mut by_lane: Vec<Row<'_>> = Vec::new();
     for span in spans {

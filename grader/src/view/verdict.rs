@@ -1,11 +1,11 @@
 //! One verdict as a page: head line, check list, and the first failure in full.
 
-use super::{check_list, compiler, done, failure, style::Style, text::width};
+use super::{check_list, compiler, done, failure, replay, style::Style, text::width};
 use crate::model::{
     exercise::Exercise,
     marker::Marker,
     progress::Entry,
-    verdict::{Status, Verdict},
+    verdict::{CheckStatus, Status, Verdict},
 };
 
 /// The page for what grading `exercise` gave; `entry` is its progress after that.
@@ -37,8 +37,7 @@ pub fn marker(verdict: &Verdict, entry: Option<&Entry>) -> Marker {
 
 fn failed(exercise: &Exercise, verdict: &Verdict, entry: Option<&Entry>, style: &Style) -> String {
     let marker = marker(verdict, entry);
-    let points = format!("{} of {} points", verdict.points, verdict.max_points);
-    let mut page = head(exercise, marker, &points, style);
+    let mut page = head(exercise, marker, &result(verdict), style);
     page.push_str(&check_list::lines(exercise, verdict, style));
     let warnings = compiler::warnings(&verdict.diagnostics, style);
     let first = verdict
@@ -57,13 +56,46 @@ fn failed(exercise: &Exercise, verdict: &Verdict, entry: Option<&Entry>, style: 
     } else {
         String::new()
     };
-    for part in [warnings, first, help] {
+    let others = others(exercise, verdict, style);
+    for part in [warnings, first, others, help] {
         if !part.is_empty() {
             page.push('\n');
             page.push_str(&part);
         }
     }
     page
+}
+
+/// `5 of 14 points`, and of a part of the suite how much of it ran.
+fn result(verdict: &Verdict) -> String {
+    let ran = || {
+        let checks = verdict.checks.iter();
+        checks.filter(|check| check.status != CheckStatus::NotRun)
+    };
+    match (ran().count(), verdict.checks.len()) {
+        (some, all) if some < all => {
+            let points: u32 = ran().map(|check| check.points).sum();
+            let max: u32 = ran().map(|check| check.max_points).sum();
+            format!("{some} of {all} checks run: {points} of {max} points")
+        }
+        _ => format!("{} of {} points", verdict.points, verdict.max_points),
+    }
+}
+
+/// How many more checks fail than the one that is told in full, and how to see the next of them.
+fn others(exercise: &Exercise, verdict: &Verdict, style: &Style) -> String {
+    let mut failures = verdict.failures().skip(1);
+    let Some(next) = failures.next() else {
+        return String::new();
+    };
+    let count = match failures.count() {
+        0 => "1 other check fails:".to_owned(),
+        more => format!("{} other checks fail; the next one:", more + 1),
+    };
+    let part = replay::part(&verdict.checks, next);
+    let command = format!("kata check {} --check {part}", exercise.day);
+    style.field("also", &count)
+        + &style.painted_field("", &style.text(&command), |line| style.accent(line))
 }
 
 /// One of many verdicts that need no page: a marker, the day, its points.
@@ -89,7 +121,7 @@ pub fn head(exercise: &Exercise, marker: Marker, points: &str, style: &Style) ->
     let week = format!("week {}", exercise.about.week);
     let sign = style.marker(marker);
     let points = if marker == Marker::Completed {
-        format!("done earlier, now {points}")
+        format!("done earlier; now {points}")
     } else {
         points.to_owned()
     };

@@ -84,7 +84,8 @@ impl Entry {
 
         self.first.get_or_insert_with(|| now.to_owned());
         if new_source {
-            self.saves += 1;
+            // What it took to complete the day; experiments after that don't count.
+            self.saves += u64::from(self.completed.is_none());
             self.checks_run += ran(verdict);
         }
         step.new_save = new_source;
