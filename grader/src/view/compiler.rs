@@ -41,7 +41,9 @@ pub fn contract_changed(exercise: &Exercise, verdict: &Verdict, style: &Style) -
         .map(|line| style.bold(line))
         .collect();
     let rule = "The checks call your items by name, argument and return type. \
-                Give them back the shapes that the README's Tasks promise.";
+                Give them back the shapes that the README's Tasks promise. If the \
+                README names others than the error does, your texts are older than \
+                this kata: `kata update` brings the new ones.";
     let mut page = format!("{}\n\n", summary.join("\n"));
     page.push_str(&rendered(&verdict.diagnostics, style));
     if !verdict.diagnostics.is_empty() {
