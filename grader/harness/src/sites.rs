@@ -120,7 +120,15 @@ fn called(deeper: &[Frame]) -> Option<String> {
 
 /// Frames between the learner's code and what it called.
 fn is_plumbing(function: &str) -> bool {
-    const CRATES: [&str; 5] = ["core", "std", "alloc", "backtrace", "kata_harness"];
+    // And the check itself, of which the learner knows nothing: the grader calls its crate so.
+    const CRATES: [&str; 6] = [
+        "core",
+        "std",
+        "alloc",
+        "backtrace",
+        "kata_harness",
+        "hidden",
+    ];
     let Some(name) = names::crate_of(function) else {
         return true; // a C function, or one that the compiler inlined: a name without a path
     };

@@ -17,7 +17,7 @@ use std::{path::Path, thread, time::Duration};
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
-pub use self::work::clear_benches;
+pub use self::work::{clear_benches, difference};
 use self::{
     cache::Cache,
     deps::{Deps, Recipe},
@@ -105,9 +105,9 @@ pub struct Graded {
     pub slowest: Duration,
     /// Whether it was known already.
     pub cached: bool,
-    /// Which of several runs was the first to give another verdict than the one before it.
+    /// Of several runs the first that gave another verdict, and what was other in it.
     #[serde(default)]
-    pub differs: Option<u32>,
+    pub differs: Option<String>,
 }
 
 impl Grader {

@@ -4,6 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use anyhow::Result;
 use kata_report::CheckInfo;
+use serde_json::{Map, Value};
 
 use super::{
     Graded, Grader, Implementation, Selection,
@@ -72,7 +73,7 @@ struct Ran {
     expected: Vec<CheckInfo>,
     checks: Vec<CheckVerdict>,
     slowest: Duration,
-    differs: Option<u32>,
+    differs: Option<String>,
 }
 
 impl Work<'_> {
@@ -153,8 +154,8 @@ impl Work<'_> {
         let (checks, slowest) = run()?;
         let mut differs = None;
         for round in 2..self.selection.again + 2 {
-            if run()?.0 != checks {
-                differs = Some(round);
+            if let Some(other) = difference(&checks, &run()?.0) {
+                differs = Some(format!("run {round}: {other}"));
                 break;
             }
         }
@@ -189,5 +190,56 @@ impl Work<'_> {
                 unreachable!("there are more numbers than graders")
             }
         }
+    }
+}
+
+/// The first check of which two runs say something else, and what: `"it ends": status passed,
+/// then timed_out`.
+pub fn difference(one: &[CheckVerdict], other: &[CheckVerdict]) -> Option<String> {
+    let (one, other) = one.iter().zip(other).find(|(one, other)| one != other)?;
+    let fields = |check: &CheckVerdict| match serde_json::to_value(check) {
+        Ok(Value::Object(fields)) => fields,
+        _ => Map::new(),
+    };
+    let (before, after) = (fields(one), fields(other));
+    let field = before
+        .iter()
+        .find(|(name, value)| after.get(*name) != Some(value));
+    let words = field.map_or_else(String::new, |(name, value)| {
+        let after = after.get(name).map(ToString::to_string);
+        format!("{name} {value}, then {}", after.unwrap_or_default())
+    });
+    Some(format!("\"{}\": {words}", one.name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::difference;
+    use crate::model::verdict::{CheckStatus, CheckVerdict};
+
+    fn check(name: &str) -> CheckVerdict {
+        CheckVerdict {
+            name: name.to_owned(),
+            task: 1,
+            status: CheckStatus::Passed,
+            points: 1,
+            max_points: 1,
+            runs: 16,
+            virtual_ms: 100,
+            seed: None,
+            failure: None,
+            spans: Vec::new(),
+            output: String::new(),
+        }
+    }
+
+    #[test]
+    fn what_two_runs_say_otherwise_is_named() {
+        let checks = ["it ends", "it overlaps"].map(check);
+        assert_eq!(difference(&checks, &checks), None);
+        let mut other = checks.clone();
+        other[1].status = CheckStatus::TimedOut;
+        let said = "\"it overlaps\": status \"passed\", then \"timed_out\"";
+        assert_eq!(difference(&checks, &other).as_deref(), Some(said));
     }
 }

@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::Complaint;
 use crate::{
-    grade::{Graded, Grader, Implementation, Selection},
+    grade::{Graded, Grader, Implementation, Selection, difference},
     model::{
         exercise::Exercise,
         head::Head,
@@ -91,19 +91,22 @@ impl Bench<'_> {
             ));
         }
         complaints.extend(self.suite(&first.verdict));
-        let mut differs = first.differs.map(|run| format!("run {run}"));
+        let mut differs = first.differs;
         if differs.is_none() && busy_runs > 0 {
             let cores = thread::available_parallelism().map_or(2, usize::from);
             let _load = Load::on(2 * cores);
             let busy = self.grade_again(implementation, busy_runs - 1)?;
-            let other = busy.verdict != first.verdict;
-            differs = (other || busy.differs.is_some()).then(|| "a run on a busy machine".into());
+            let other = difference(&first.verdict.checks, &busy.verdict.checks);
+            differs = busy
+                .differs
+                .or(other)
+                .map(|other| format!("on a busy machine {other}"));
         }
-        if let Some(run) = differs {
+        if let Some(other) = differs {
             complaints.push(self.at(
                 &file,
                 0,
-                format!("{run} gave another report than the first"),
+                format!("a run gave another report than the first: {other}"),
                 "find what depends on real time, on addresses or on an order nobody promised",
             ));
         }

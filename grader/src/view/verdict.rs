@@ -20,6 +20,10 @@ pub fn page(
         Status::Failed => failed(exercise, verdict, entry, style),
         Status::DoesNotCompile => compiler::does_not_compile(exercise, verdict, style),
         Status::ContractChanged => compiler::contract_changed(exercise, verdict, style),
+        // What is wrong with given code is what such a day begins with.
+        Status::NotStarted if exercise.about.planted && !verdict.checks.is_empty() => {
+            failed(exercise, verdict, entry, style)
+        }
         Status::NotStarted => opening(exercise, style),
         Status::GraderError => compiler::grader_error(exercise, verdict, style),
     }
