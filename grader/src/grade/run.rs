@@ -38,6 +38,8 @@ pub struct Program<'a> {
     pub deadline: Duration,
     /// How many checks run at a time.
     pub parallel: usize,
+    /// What else its command line says.
+    pub arguments: Vec<String>,
 }
 
 impl Program<'_> {
@@ -151,6 +153,7 @@ impl Program<'_> {
         let libraries = env::join_paths(&self.libraries).unwrap_or_default();
         program
             .arg(GRADER_FLAG)
+            .args(&self.arguments)
             .env_clear()
             .env(LIBRARY_PATH, libraries)
             .env("TMPDIR", folder)

@@ -126,6 +126,7 @@ impl Work<'_> {
             folder: folder.path(),
             deadline: Duration::from_millis(self.exercise.about.deadline_ms),
             parallel: self.grader.parallel,
+            arguments: Vec::new(),
         };
         let expected = program.list(self.cancel)?;
         let chosen: Vec<CheckInfo> = expected

@@ -1,6 +1,7 @@
 //! The nouns: exercises, verdicts, markers, progress. No I/O, no imports from above.
 
 pub mod book;
+pub mod demo;
 pub mod exercise;
 pub mod head;
 pub mod hints;
@@ -8,4 +9,5 @@ pub mod marker;
 pub mod progress;
 pub mod select;
 pub mod shelf;
+pub mod tally;
 pub mod verdict;

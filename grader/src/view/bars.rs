@@ -3,6 +3,7 @@
 use kata_report::{Span, SpanEnd};
 
 use super::{axis::Axis, duration::words, label, rows::Row, style::Style, text::width};
+use crate::model::tally::waits;
 
 /// What a cell shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +46,11 @@ fn cells(row: &Row<'_>, axis: &Axis, style: &Style) -> Vec<Ink> {
             to.max(from + 1)
         };
         let before = from.checked_sub(1).map_or(Ink::None, |cell| cells[cell]);
-        let bar = Ink::Bar(shade(before, style));
+        let bar = Ink::Bar(if waits(span) {
+            style.wait()
+        } else {
+            shade(before, style)
+        });
         for cell in &mut cells[from..to] {
             if !matches!(cell, Ink::Mark(_)) {
                 *cell = bar;
@@ -103,7 +108,12 @@ pub fn note(row: &Row<'_>, columns: usize, style: &Style) -> (String, bool) {
     let alarm = row.spans.iter().any(broken);
     let arrow = if alarm { style.sign("← ", "<- ") } else { "" };
     let room = columns.saturating_sub(width(arrow));
-    let words = match row.spans.as_slice() {
+    // A wait is seen; what was waited for is what the rest of the row is about.
+    let mut spans: Vec<&Span> = row.spans.clone();
+    if spans.iter().any(|span| !waits(span)) {
+        spans.retain(|span| !waits(span) || broken(&span));
+    }
+    let words = match spans.as_slice() {
         [span] => one(span, room, style),
         spans => many(spans, room, style),
     };

@@ -54,7 +54,7 @@ impl Chart<'_> {
     }
 
     /// Where the axis ends: a running span is drawn past everything that ended.
-    fn end_ms(&self) -> u64 {
+    pub fn end_ms(&self) -> u64 {
         let instants = self.spans.iter().flat_map(instants);
         let last = instants.max().unwrap_or(0);
         let running = self.spans.iter().any(|span| span.end_ms.is_none());

@@ -1,0 +1,53 @@
+//! `kata demo web_scraper`: the scraper at work on a simulated site.
+
+#[path = "../examples/web_scraper.rs"]
+pub mod example;
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::io;
+use std::process::ExitCode;
+
+use kata_harness::{Lab, SpanGuard, demo::Settings, ms};
+
+/// A site whose pages take time to come, and remember since when they have been known.
+struct Site<'a> {
+    lab: &'a Lab,
+    settings: &'a Settings,
+    waiting: RefCell<HashMap<String, SpanGuard>>,
+}
+
+impl example::Web for Site<'_> {
+    async fn fetch(&self, path: &str) -> io::Result<String> {
+        if let Some(wait) = self.waiting.borrow_mut().remove(path) {
+            wait.done();
+        }
+        let fetch = self.lab.span(format!("page {path}"), "fetches");
+        let steps = self.lab.pick(0..=self.settings.get("spread") / 10);
+        tokio::time::sleep(self.settings.time("latency") + ms(10 * steps)).await;
+        let text = example::page(path, self.settings.count("fetches"));
+        for link in text.iter().flat_map(|text| example::links(text)) {
+            // The links back to page 0 lead to what is known already.
+            if link != "/0" {
+                let wait = self.lab.span(format!("page {link}"), "waits for a free place");
+                self.waiting.borrow_mut().insert(link, wait);
+            }
+        }
+        fetch.done();
+        text
+    }
+}
+
+/// One scraping of the whole site.
+pub async fn run(lab: Lab, settings: Settings) {
+    let site = Site {
+        lab: &lab,
+        settings: &settings,
+        waiting: RefCell::default(),
+    };
+    println!("{}", example::scrape(&site, "/0", settings.count("limit")).await);
+}
+
+pub fn main() -> ExitCode {
+    kata_harness::demo::main(|lab, settings| run(lab, settings))
+}

@@ -1,0 +1,294 @@
+//! `kata demo`: the demos in a list, and one of them drawn.
+
+use kata_report::{Span, SpanEnd};
+
+use super::{
+    chart::Chart,
+    duration::{count, words},
+    failure, label, sentence, sites,
+    style::{INDENT, Style},
+    svg,
+    text::{pad_right, push_line, width},
+};
+use crate::model::{
+    demo::{Demo, Values},
+    tally::{Tally, longest_wait, tallies, waits},
+    verdict::{CheckStatus, CheckVerdict},
+};
+
+/// Rows of the chart, folded ones included.
+const ROWS: usize = 24;
+/// Lines of what the example printed.
+const PRINTED: usize = 8;
+
+/// One demo as it was run.
+#[derive(Debug, Clone, Copy)]
+pub struct Shown<'a> {
+    /// The demo.
+    pub demo: &'a Demo,
+    /// What its settings were.
+    pub values: &'a Values,
+    /// The seed of its random choices.
+    pub seed: u64,
+    /// What came of it.
+    pub ran: &'a CheckVerdict,
+}
+
+/// Every demo: its name, what it shows, its settings.
+pub fn list(demos: &[Demo], style: &Style) -> String {
+    let margin = " ".repeat(INDENT);
+    let mut list = format!("{}\n", style.bold("Examples, drawn in virtual time"));
+    for demo in demos {
+        push_line(&mut list, "");
+        push_line(&mut list, &format!("{margin}{}", style.accent(&demo.name)));
+        for line in style.wrap(&style.text(&demo.about.about), style.prose(), INDENT + 2) {
+            push_line(&mut list, &line);
+        }
+        let settings = demo.about.settings.iter();
+        let settings: Vec<String> = settings
+            .map(|setting| format!("{}={}", setting.name, setting.value))
+            .collect();
+        for line in style.wrap(&settings.join("  "), style.prose(), INDENT + 2) {
+            push_line(&mut list, &style.dim(&line));
+        }
+    }
+    push_line(&mut list, "");
+    let ways = [
+        ("kata demo NAME", "draws one"),
+        (
+            "kata demo NAME --set limit=2",
+            "changes a setting; repeat it",
+        ),
+        (
+            "kata demo NAME --svg FILE",
+            "writes the picture to a file, too",
+        ),
+    ];
+    let column = ways.iter().map(|(way, _)| width(way)).max().unwrap_or(0);
+    for (way, does) in ways {
+        let way = style.accent(&pad_right(way, column));
+        push_line(&mut list, &format!("{margin}{way}  {does}"));
+    }
+    list
+}
+
+/// What one demo's settings mean: for who asks for help with them.
+pub fn settings(demo: &Demo, style: &Style) -> String {
+    let settings = &demo.about.settings;
+    let column = settings.iter().map(|setting| setting.name.len()).max();
+    let mut table = String::new();
+    for setting in settings {
+        let name = pad_right(&setting.name, column.unwrap_or(0));
+        let (least, most) = setting.range;
+        let about = format!("{} ({least} to {most})", style.text(&setting.about));
+        let about = style.fit(&about, style.page() - INDENT - name.len() - 10);
+        let value = pad_right(&setting.value.to_string(), 6);
+        push_line(
+            &mut table,
+            &format!(
+                "{}{}  {value}  {about}",
+                " ".repeat(INDENT),
+                style.accent(&name)
+            ),
+        );
+    }
+    table
+}
+
+/// The chart of one run, what it comes to, and what to predict next.
+pub fn page(shown: &Shown<'_>, style: &Style) -> String {
+    let spans = told(&shown.ran.spans);
+    let point = shown.ran.failure.as_ref().map(|failure| failure.at_ms);
+    let chart = Chart {
+        spans: &spans,
+        rows: ROWS,
+        point: point.map(|at_ms| (at_ms, sentence::word(shown.ran.status))),
+    };
+    let parts = [
+        head(shown, style),
+        chart.draw(style) + &legend(&spans, style),
+        found(shown.ran, style),
+        summary(shown, &spans, style),
+        next(shown, style),
+    ];
+    let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+    parts.join("\n")
+}
+
+/// The spans that tell the story: not the harness's tasks and timers, no wait of no time.
+pub fn told(spans: &[Span]) -> Vec<Span> {
+    let tells = |span: &&Span| {
+        let nothing = waits(span) && span.end_ms == Some(span.start_ms);
+        !nothing && !label::is_background(&span.lane)
+    };
+    spans.iter().filter(tells).cloned().collect()
+}
+
+/// The same picture for a browser.
+pub fn picture(shown: &Shown<'_>) -> String {
+    let arguments = shown.demo.arguments(shown.values);
+    let seed = match shown.seed {
+        1 => String::new(),
+        seed => format!(" --seed {seed}"),
+    };
+    let title = format!("kata demo {}{arguments}{seed}", shown.demo.name);
+    svg::draw(&title, &shown.demo.about.about, &told(&shown.ran.spans))
+}
+
+fn head(shown: &Shown<'_>, style: &Style) -> String {
+    let Shown {
+        demo, values, seed, ..
+    } = *shown;
+    let mut head = format!("{}\n", style.bold(&demo.name));
+    for line in style.wrap(&style.text(&demo.about.about), style.prose(), INDENT) {
+        push_line(&mut head, &line);
+    }
+    let mut line = " ".repeat(INDENT);
+    let mut words: Vec<(String, bool)> = Vec::new();
+    for (setting, (name, value)) in demo.about.settings.iter().zip(values) {
+        words.push((format!("{name}={value}"), setting.value != *value));
+    }
+    words.push((format!("seed={seed}"), seed != 1));
+    for (word, changed) in words {
+        if width(&line) + width(&word) > style.page() {
+            push_line(&mut head, line.trim_end());
+            line = " ".repeat(INDENT);
+        }
+        let painted = if changed {
+            style.bold(&word)
+        } else {
+            style.dim(&word)
+        };
+        line.push_str(&format!("{painted}  "));
+    }
+    push_line(&mut head, line.trim_end());
+    head
+}
+
+/// What the signs in the chart mean, as far as they are in it.
+fn legend(spans: &[Span], style: &Style) -> String {
+    let ended = |end| spans.iter().any(|span| span.end == end);
+    let at_once = |span: &Span| span.end_ms == Some(span.start_ms) && span.end == SpanEnd::Done;
+    let signs = [
+        (spans.iter().any(waits), style.sign("░ waits", ". waits")),
+        (!spans.is_empty(), style.sign("█ works", "# works")),
+        (
+            spans.iter().any(at_once),
+            style.sign("◆ takes no time", "* takes no time"),
+        ),
+        (ended(SpanEnd::Failed), "! fails"),
+        (
+            ended(SpanEnd::Cancelled),
+            style.sign("╳ is cancelled", "x is cancelled"),
+        ),
+        (
+            ended(SpanEnd::Running),
+            style.sign("→ still runs", "> still runs"),
+        ),
+    ];
+    let words: Vec<&str> = signs
+        .into_iter()
+        .filter_map(|(used, words)| used.then_some(words))
+        .collect();
+    if words.is_empty() {
+        return String::new();
+    }
+    let lines = style.wrap(&words.join("   "), style.page(), INDENT);
+    let lines: Vec<String> = lines.iter().map(|line| style.dim(line)).collect();
+    format!("{}\n", lines.join("\n"))
+}
+
+/// What a detector found: an example that the reader has changed may be wrong.
+fn found(ran: &CheckVerdict, style: &Style) -> String {
+    let Some(found) = &ran.failure else {
+        return String::new();
+    };
+    failure::values(ran, found, style)
+        + &sites::table(&found.sites, style)
+        + &failure::reasons(found, style)
+}
+
+fn summary(shown: &Shown<'_>, spans: &[Span], style: &Style) -> String {
+    let ran = shown.ran;
+    let took = format!("{} of virtual time", words(ran.virtual_ms));
+    let mut summary = if ran.status == CheckStatus::Passed {
+        style.field("took", &took)
+    } else {
+        style.painted_field("ended", sentence::word(ran.status), |line| style.bold(line))
+    };
+    for tally in tallies(spans) {
+        let (label, said) = (style.learner(tally.label), said(&tally));
+        if width(&label) <= 10 {
+            summary.push_str(&style.field(&label, &said));
+        } else {
+            summary.push_str(&style.field("", &format!("{label}: {said}")));
+        }
+    }
+    if let Some((span, took)) = longest_wait(spans) {
+        let lane = style.learner(&span.lane);
+        let wait = style.learner(&span.label);
+        let said = format!(
+            "{lane} {wait}, {} from {}",
+            words(took),
+            words(span.start_ms)
+        );
+        summary.push_str(&style.field("waited", &said));
+    }
+    let printed = style.learner(&ran.output);
+    let lines: Vec<&str> = printed.trim_end().lines().collect();
+    for (number, line) in lines[lines.len().saturating_sub(PRINTED)..]
+        .iter()
+        .enumerate()
+    {
+        let label = if number == 0 { "printed" } else { "" };
+        summary.push_str(&style.field(label, line));
+    }
+    summary
+}
+
+/// `12 times, 4 at once from 100 ms, 1 failed`
+fn said(tally: &Tally<'_>) -> String {
+    let mut said = vec![count(tally.count as u64, "time")];
+    if tally.peak > 1 {
+        said.push(format!(
+            "{} at once from {}",
+            tally.peak,
+            words(tally.peak_ms)
+        ));
+    } else if tally.count > 1 {
+        said.push("never two at once".to_owned());
+    }
+    for (number, how) in [(tally.failed, "failed"), (tally.cancelled, "cancelled")] {
+        if number > 0 {
+            said.push(format!("{number} {how}"));
+        }
+    }
+    said.join(", ")
+}
+
+/// Where the code is, where to read on, and the next question.
+fn next(shown: &Shown<'_>, style: &Style) -> String {
+    let demo = shown.demo;
+    let source = format!("docs/examples/{}.rs", demo.name);
+    let read = format!("kata read {}", demo.about.read);
+    let mut next = style.file_field("source", &source);
+    next.push_str(&style.field_line("read", &style.accent(&read)));
+    let command = |sets: &str| format!("kata demo {}{sets}", demo.name);
+    if let Some(prediction) = demo.next_prediction(shown.values) {
+        let sets: String = prediction
+            .set
+            .iter()
+            .map(|set| format!(" --set {set}"))
+            .collect();
+        next.push('\n');
+        next.push_str(
+            &style.painted_field("predict", &style.text(&prediction.question), |line| {
+                style.bold(line)
+            }),
+        );
+        next.push_str(
+            &style.painted_field("then look", &command(&sets), |line| style.accent(line)),
+        );
+    }
+    next
+}
