@@ -29,7 +29,9 @@ impl example::Web for Site<'_> {
         for link in text.iter().flat_map(|text| example::links(text)) {
             // The links back to page 0 lead to what is known already.
             if link != "/0" {
-                let wait = self.lab.span(format!("page {link}"), "waits for a free place");
+                let wait = self
+                    .lab
+                    .span(format!("page {link}"), "waits for a free place");
                 self.waiting.borrow_mut().insert(link, wait);
             }
         }
@@ -45,7 +47,10 @@ pub async fn run(lab: Lab, settings: Settings) {
         settings: &settings,
         waiting: RefCell::default(),
     };
-    println!("{}", example::scrape(&site, "/0", settings.count("limit")).await);
+    println!(
+        "{}",
+        example::scrape(&site, "/0", settings.count("limit")).await
+    );
 }
 
 pub fn main() -> ExitCode {
