@@ -6,7 +6,7 @@ pub mod example;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 
-use example::{Service, State};
+use example::{Breaker, Service, State};
 use kata_harness::{Lab, SpanGuard, demo::Settings};
 use tokio::time::sleep;
 
@@ -34,7 +34,7 @@ impl Service for Simulated {
     }
 
     fn rejected(&self, number: usize) {
-        self.lab.span(format!("call {number}"), "rejected").failed();
+        self.lab.span(format!("call {number}"), "rejected").done();
     }
 
     fn changed(&self, state: State) {
@@ -42,9 +42,11 @@ impl Service for Simulated {
         if let Some(before) = breaker.take() {
             before.done();
         }
-        if !matches!(state, State::Closed { .. }) {
-            *breaker = Some(self.lab.span("breaker", example::name(state)));
-        }
+        *breaker = match state {
+            State::Closed { .. } => None,
+            State::Open { .. } => Some(self.lab.span("breaker", "open")),
+            State::HalfOpen => Some(self.lab.span("breaker", "half open")),
+        };
     }
 }
 
@@ -56,19 +58,10 @@ pub async fn run(lab: Lab, settings: Settings) {
         breaker: Arc::default(),
     };
     let threshold = u32::try_from(settings.get("threshold")).expect("the range is small");
+    let breaker = Breaker::new(threshold, settings.time("cooldown"), simulated.clone());
     let (calls, every) = (settings.count("calls"), settings.time("every"));
-    let count = example::call_all(
-        &simulated,
-        calls,
-        every,
-        threshold,
-        settings.time("cooldown"),
-    )
-    .await;
-    println!(
-        "{} succeeded, {} failed, {} rejected",
-        count.succeeded, count.failed, count.rejected
-    );
+    let ends = example::call_all(&simulated, breaker, calls, every).await;
+    println!("{}", example::summary(&ends));
     // Still open at the end: that is how it ends, and no cancellation.
     if let Some(open) = simulated.breaker.lock().unwrap().take() {
         open.done();

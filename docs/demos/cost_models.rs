@@ -14,7 +14,11 @@ struct Drawn<'a>(&'a Lab);
 
 impl Clock for Drawn<'_> {
     async fn spend(&self, who: &str, what: &str, time: Duration) {
-        let span = self.0.span(who, what);
+        // A lane's own name as label: what it is there for needs no words beside it.
+        let kind = who.split(' ').next().unwrap_or(who);
+        let span = self
+            .0
+            .span(who, if what == "compute" { kind } else { what });
         sleep(time).await;
         span.done();
     }

@@ -18,8 +18,7 @@ impl example::Shards for Simulated<'_> {
         let search = self.lab.span(format!("shard {shard}"), "search");
         let later = self.settings.get("step") * shard as u64;
         sleep(self.settings.time("latency") + ms(later)).await;
-        // Shards are counted from 0, and 0 means none here.
-        if self.settings.count("broken") == shard + 1 {
+        if self.settings.count("broken") == shard {
             search.failed();
             return Err("disk".to_owned());
         }

@@ -11,8 +11,8 @@ use std::future::Future;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::task::JoinSet;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+use futures::future::try_join_all;
+use tokio::time::{Instant, interval, sleep};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
@@ -33,22 +33,22 @@ pub enum Error<E> {
     Failed(E),
 }
 
-pub struct Breaker<W> {
+pub struct Breaker<S> {
     threshold: u32,
     cooldown: Duration,
     state: Mutex<State>,
     /// Hears of every change.
-    watch: W,
+    service: S,
 }
 
-impl<W: Fn(State)> Breaker<W> {
-    pub fn new(threshold: u32, cooldown: Duration, watch: W) -> Self {
+impl<S: Service> Breaker<S> {
+    pub fn new(threshold: u32, cooldown: Duration, service: S) -> Self {
         let state = Mutex::new(State::Closed { failures: 0 });
         Self {
             threshold,
             cooldown,
             state,
-            watch,
+            service,
         }
     }
 
@@ -106,16 +106,16 @@ impl<W: Fn(State)> Breaker<W> {
 
     fn change(&self, state: &mut State, next: State) {
         *state = next;
-        (self.watch)(next);
+        self.service.changed(next);
     }
 }
 
-struct Outcome<'a, W: Fn(State)> {
-    breaker: &'a Breaker<W>,
+struct Outcome<'a, S: Service> {
+    breaker: &'a Breaker<S>,
     success: bool,
 }
 
-impl<W: Fn(State)> Drop for Outcome<'_, W> {
+impl<S: Service> Drop for Outcome<'_, S> {
     fn drop(&mut self) {
         self.breaker.learn(self.success);
     }
@@ -124,57 +124,50 @@ impl<W: Fn(State)> Drop for Outcome<'_, W> {
 /// The service: up and down by the clock here, a simulation in a demo.
 pub trait Service: Clone + Send + Sync + 'static {
     fn call(&self, number: usize) -> impl Future<Output = Result<(), String>> + Send;
-    fn rejected(&self, number: usize);
-    fn changed(&self, state: State);
+
+    /// Call `number` was not made; a demo draws it.
+    fn rejected(&self, _number: usize) {}
+
+    /// The breaker has changed; a demo draws it.
+    fn changed(&self, _state: State) {}
 }
 
-/// How many calls there were of each kind.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Count {
-    pub succeeded: usize,
-    pub failed: usize,
-    pub rejected: usize,
-}
+/// How the calls ended.
+pub type Ends = Vec<Result<(), Error<String>>>;
 
-/// Starts a call at every tick, whatever has become of those before.
-pub async fn call_all(
-    service: &impl Service,
+/// Starts a call at every tick, whatever has become of those before; each end in its place.
+pub async fn call_all<S: Service>(
+    service: &S,
+    breaker: Breaker<S>,
     calls: usize,
     every: Duration,
-    threshold: u32,
-    cooldown: Duration,
-) -> Count {
-    let watch = {
-        let service = service.clone();
-        move |state| service.changed(state)
-    };
-    let breaker = Arc::new(Breaker::new(threshold, cooldown, watch));
+) -> Ends {
+    let breaker = Arc::new(breaker);
     let mut ticks = interval(every);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut tasks = JoinSet::new();
+    let mut tasks = Vec::new();
     for number in 0..calls {
         ticks.tick().await;
         let (service, breaker) = (service.clone(), Arc::clone(&breaker));
-        tasks.spawn(async move {
-            let result = breaker.call(service.call(number)).await;
-            if result == Err(Error::Rejected) {
+        tasks.push(tokio::spawn(async move {
+            let end = breaker.call(service.call(number)).await;
+            if end == Err(Error::Rejected) {
                 service.rejected(number);
             }
-            result
-        });
+            end
+        }));
     }
-    tasks
-        .join_all()
-        .await
-        .into_iter()
-        .fold(Count::default(), |mut count, result| {
-            *match result {
-                Ok(()) => &mut count.succeeded,
-                Err(Error::Failed(_)) => &mut count.failed,
-                Err(Error::Rejected) => &mut count.rejected,
-            } += 1;
-            count
-        })
+    try_join_all(tasks).await.expect("no call panics")
+}
+
+/// `5 succeeded, 4 failed, 7 rejected`
+pub fn summary(ends: &Ends) -> String {
+    let rejected = ends
+        .iter()
+        .filter(|end| **end == Err(Error::Rejected))
+        .count();
+    let succeeded = ends.iter().filter(|end| end.is_ok()).count();
+    let failed = ends.len() - rejected - succeeded;
+    format!("{succeeded} succeeded, {failed} failed, {rejected} rejected")
 }
 
 /// Answers after 5 ms, but from 100 to 300 ms it is down, and a call takes 50 ms to find out.
@@ -183,46 +176,21 @@ struct Clock(Instant);
 
 impl Service for Clock {
     async fn call(&self, _: usize) -> Result<(), String> {
-        let up = !(100..300).contains(&self.0.elapsed().as_millis());
-        sleep(Duration::from_millis(if up { 5 } else { 50 })).await;
-        if up {
-            Ok(())
-        } else {
-            Err("timed out".to_owned())
+        if (100..300).contains(&self.0.elapsed().as_millis()) {
+            sleep(Duration::from_millis(50)).await;
+            return Err("timed out".to_owned());
         }
-    }
-
-    fn rejected(&self, _: usize) {}
-
-    fn changed(&self, state: State) {
-        if !matches!(state, State::Closed { .. }) {
-            println!("  {:>3} ms: {}", self.0.elapsed().as_millis(), name(state));
-        }
-    }
-}
-
-pub fn name(state: State) -> &'static str {
-    match state {
-        State::Closed { .. } => "closed",
-        State::Open { .. } => "open",
-        State::HalfOpen => "half open",
+        sleep(Duration::from_millis(5)).await;
+        Ok(())
     }
 }
 
 #[tokio::main]
 pub async fn main() {
-    let every = Duration::from_millis(20);
-    for (threshold, cooldown) in [(u32::MAX, 0), (3, 80)] {
-        println!("threshold {threshold}:");
+    for threshold in [1000, 3] {
         let clock = Clock(Instant::now());
-        let count = call_all(
-            &clock,
-            25,
-            every,
-            threshold,
-            Duration::from_millis(cooldown),
-        )
-        .await;
-        println!("  {count:?}");
+        let breaker = Breaker::new(threshold, Duration::from_millis(80), clock.clone());
+        let ends = call_all(&clock, breaker, 25, Duration::from_millis(20)).await;
+        println!("threshold {threshold:>4}: {}", summary(&ends));
     }
 }

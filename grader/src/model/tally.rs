@@ -1,5 +1,7 @@
 //! What spans come to: how many of a kind there were, how many at once, who waited longest.
 
+use std::collections::BTreeSet;
+
 use kata_report::{Span, SpanEnd};
 
 /// How a label of a span that only waits begins; it goes on with what it waits for.
@@ -12,6 +14,8 @@ pub struct Tally<'a> {
     pub label: &'a str,
     /// How many there were.
     pub count: usize,
+    /// In how many lanes.
+    pub lanes: usize,
     /// How many were under way at once, at most.
     pub peak: usize,
     /// When that was so first, in milliseconds.
@@ -58,6 +62,11 @@ fn tally<'a>(spans: &[Span], label: &'a str) -> Tally<'a> {
     Tally {
         label,
         count: own.len(),
+        lanes: own
+            .iter()
+            .map(|span| &span.lane)
+            .collect::<BTreeSet<_>>()
+            .len(),
         peak,
         peak_ms,
         failed: ended(SpanEnd::Failed),

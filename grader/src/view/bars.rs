@@ -52,7 +52,8 @@ fn cells(row: &Row<'_>, axis: &Axis, style: &Style) -> Vec<Ink> {
             shade(before, style)
         });
         for cell in &mut cells[from..to] {
-            if !matches!(cell, Ink::Mark(_)) {
+            // A wait that shares a cell with work is not seen: the work is what it was for.
+            if *cell == Ink::None || !(waits(span) || matches!(cell, Ink::Mark(_))) {
                 *cell = bar;
             }
         }

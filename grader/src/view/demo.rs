@@ -216,7 +216,8 @@ fn summary(shown: &Shown<'_>, spans: &[Span], style: &Style) -> String {
     } else {
         style.painted_field("ended", sentence::word(ran.status), |line| style.bold(line))
     };
-    for tally in tallies(spans) {
+    let several = |tally: &Tally<'_>| tally.count > 1;
+    for tally in tallies(spans).into_iter().filter(several) {
         let (label, said) = (style.learner(tally.label), said(&tally));
         if width(&label) <= 10 {
             summary.push_str(&style.field(&label, &said));
@@ -255,7 +256,7 @@ fn said(tally: &Tally<'_>) -> String {
             tally.peak,
             words(tally.peak_ms)
         ));
-    } else if tally.count > 1 {
+    } else if tally.peak == 1 && tally.lanes > 1 {
         said.push("never two at once".to_owned());
     }
     for (number, how) in [(tally.failed, "failed"), (tally.cancelled, "cancelled")] {
