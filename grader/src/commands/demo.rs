@@ -25,6 +25,9 @@ pub struct Arguments {
     /// Change a setting: a count, or a time in milliseconds; may be repeated
     #[arg(long, value_name = "NAME=NUMBER", requires = "name")]
     set: Vec<String>,
+    /// Say what the settings are and mean; run nothing
+    #[arg(long, requires = "name", conflicts_with_all = ["set", "svg", "json"])]
+    settings: bool,
     /// The seed of random delays
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
@@ -52,6 +55,10 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
         return Ok(Exit::Passed);
     };
     let demo = demo::find(&demos, name).map_err(course_error)?;
+    if arguments.settings {
+        context.say(&view::demo::settings(demo, &context.style()));
+        return Ok(Exit::Passed);
+    }
     let values = demo.values(&arguments.set).map_err(course_error)?;
     let svg = arguments.svg.as_ref().map(|file| context.start.join(file));
     if let Some(file) = &svg {

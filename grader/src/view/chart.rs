@@ -11,7 +11,7 @@ use super::{
 };
 
 /// From this page width on, notes stand beside the bars.
-const NOTES_FROM: usize = 56;
+pub const NOTES_FROM: usize = 56;
 /// The narrowest plot that notes may leave.
 const MIN_PLOT: usize = 24;
 

@@ -3,7 +3,7 @@
 use kata_report::{Span, SpanEnd};
 
 use super::{
-    chart::Chart,
+    chart::{self, Chart},
     duration::{count, words},
     failure, label, sentence, sites,
     style::{INDENT, Style},
@@ -59,24 +59,42 @@ pub fn list(demos: &[Demo], style: &Style) -> String {
             "kata demo NAME --set limit=2",
             "changes a setting; repeat it",
         ),
+        ("kata demo NAME --settings", "says what they mean"),
         (
             "kata demo NAME --svg FILE",
             "writes the picture to a file, too",
         ),
     ];
-    let column = ways.iter().map(|(way, _)| width(way)).max().unwrap_or(0);
-    for (way, does) in ways {
-        let way = style.accent(&pad_right(way, column));
-        push_line(&mut list, &format!("{margin}{way}  {does}"));
-    }
-    list
+    list + &pairs(&ways, style)
 }
 
-/// What one demo's settings mean: for who asks for help with them.
+/// A command and what it does beside it, or below it where the page is narrow.
+fn pairs(ways: &[(&str, &str)], style: &Style) -> String {
+    let margin = " ".repeat(INDENT);
+    let longest = |of: fn(&(&str, &str)) -> usize| ways.iter().map(of).max().unwrap_or(0);
+    let column = longest(|(way, _)| width(way));
+    let fits = INDENT + column + 2 + longest(|(_, does)| width(does)) <= style.page();
+    let mut lines = String::new();
+    for (way, does) in ways {
+        if fits {
+            let gap = " ".repeat(column + 2 - width(way));
+            push_line(
+                &mut lines,
+                &format!("{margin}{}{gap}{does}", style.accent(way)),
+            );
+        } else {
+            push_line(&mut lines, &format!("{margin}{}", style.accent(way)));
+            push_line(&mut lines, &format!("{margin}  {does}"));
+        }
+    }
+    lines
+}
+
+/// What one demo's settings are, may be, and mean.
 pub fn settings(demo: &Demo, style: &Style) -> String {
     let settings = &demo.about.settings;
     let column = settings.iter().map(|setting| setting.name.len()).max();
-    let mut table = String::new();
+    let mut table = format!("{}\n", style.bold(&demo.name));
     for setting in settings {
         let name = pad_right(&setting.name, column.unwrap_or(0));
         let (least, most) = setting.range;
@@ -143,31 +161,47 @@ fn head(shown: &Shown<'_>, style: &Style) -> String {
     for line in style.wrap(&style.text(&demo.about.about), style.prose(), INDENT) {
         push_line(&mut head, &line);
     }
-    let mut line = " ".repeat(INDENT);
     let mut words: Vec<(String, bool)> = Vec::new();
     for (setting, (name, value)) in demo.about.settings.iter().zip(values) {
         words.push((format!("{name}={value}"), setting.value != *value));
     }
     words.push((format!("seed={seed}"), seed != 1));
-    for (word, changed) in words {
-        if width(&line) + width(&word) > style.page() {
-            push_line(&mut head, line.trim_end());
-            line = " ".repeat(INDENT);
-        }
-        let painted = if changed {
+    let paint = |(word, changed): (String, bool)| {
+        if changed {
             style.bold(&word)
         } else {
             style.dim(&word)
-        };
-        line.push_str(&format!("{painted}  "));
+        }
+    };
+    head + &beside(words.into_iter().map(paint), "  ", style)
+}
+
+/// Painted words beside each other, in as many lines as they need; none is broken.
+fn beside(words: impl Iterator<Item = String>, gap: &str, style: &Style) -> String {
+    let margin = " ".repeat(INDENT);
+    let (mut lines, mut line) = (String::new(), String::new());
+    for word in words {
+        if line.is_empty() {
+            line = format!("{margin}{word}");
+        } else if width(&line) + width(gap) + width(&word) <= style.page() {
+            line.push_str(gap);
+            line.push_str(&word);
+        } else {
+            push_line(&mut lines, &line);
+            line = format!("{margin}{word}");
+        }
     }
-    push_line(&mut head, line.trim_end());
-    head
+    if !line.is_empty() {
+        push_line(&mut lines, &line);
+    }
+    lines
 }
 
 /// What the signs in the chart mean, as far as they are in it.
 fn legend(spans: &[Span], style: &Style) -> String {
-    let ended = |end| spans.iter().any(|span| span.end == end);
+    // A narrow chart says by itself how spans ended.
+    let notes = style.page() >= chart::NOTES_FROM;
+    let ended = |end| notes && spans.iter().any(|span| span.end == end);
     let at_once = |span: &Span| span.end_ms == Some(span.start_ms) && span.end == SpanEnd::Done;
     let signs = [
         (spans.iter().any(waits), style.sign("░ waits", ". waits")),
@@ -186,16 +220,10 @@ fn legend(spans: &[Span], style: &Style) -> String {
             style.sign("→ still runs", "> still runs"),
         ),
     ];
-    let words: Vec<&str> = signs
+    let words = signs
         .into_iter()
-        .filter_map(|(used, words)| used.then_some(words))
-        .collect();
-    if words.is_empty() {
-        return String::new();
-    }
-    let lines = style.wrap(&words.join("   "), style.page(), INDENT);
-    let lines: Vec<String> = lines.iter().map(|line| style.dim(line)).collect();
-    format!("{}\n", lines.join("\n"))
+        .filter_map(|(used, words)| used.then(|| style.dim(words)));
+    beside(words, "   ", style)
 }
 
 /// What a detector found: an example that the reader has changed may be wrong.
@@ -271,11 +299,21 @@ fn said(tally: &Tally<'_>) -> String {
 fn next(shown: &Shown<'_>, style: &Style) -> String {
     let demo = shown.demo;
     let source = format!("docs/examples/{}.rs", demo.name);
-    let read = format!("kata read {}", demo.about.read);
+    let pitfall = shown
+        .ran
+        .failure
+        .as_ref()
+        .and_then(|failure| failure.pitfall.as_ref());
+    let read = match pitfall {
+        Some(pitfall) => format!("kata read pitfalls#{pitfall}"),
+        None => format!("kata read {}", demo.about.read),
+    };
     let mut next = style.file_field("source", &source);
-    next.push_str(&style.field_line("read", &style.accent(&read)));
+    next.push_str(&style.painted_field("read", &read, |line| style.accent(line)));
     let command = |sets: &str| format!("kata demo {}{sets}", demo.name);
-    if let Some(prediction) = demo.next_prediction(shown.values) {
+    // A mistake in the reader's copy comes first.
+    let prediction = demo.next_prediction(shown.values);
+    if let Some(prediction) = prediction.filter(|_| shown.ran.failure.is_none()) {
         let sets: String = prediction
             .set
             .iter()

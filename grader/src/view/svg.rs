@@ -70,7 +70,8 @@ pub fn draw(title: &str, about: &str, spans: &[Span]) -> String {
     };
     let letters = (width(title) + 2).max(width(about)).max(names + 1);
     let across = (picture.left + PLOT + (note + 2) * LETTER).max(2 * MARGIN + letters * LETTER);
-    let down = picture.top + lines.len() * ROW + MARGIN;
+    let bottom = picture.top + lines.len() * ROW;
+    let down = bottom + ROW + MARGIN;
     let mut svg = format!(
         "{MARK}\n<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {across} {down}\" \
          width=\"{across}\" height=\"{down}\" role=\"img\">\n<title>{}</title>\n\
@@ -79,7 +80,7 @@ pub fn draw(title: &str, about: &str, spans: &[Span]) -> String {
     );
     text(&mut svg, MARGIN, MARGIN + 10, "head", title);
     text(&mut svg, MARGIN, MARGIN + 10 + ROW, "dim", about);
-    picture.ticks(&mut svg, spans, down - MARGIN);
+    picture.ticks(&mut svg, spans, bottom);
     for (number, line) in lines.iter().enumerate() {
         let y = picture.top + number * ROW;
         match line {
@@ -89,6 +90,7 @@ pub fn draw(title: &str, about: &str, spans: &[Span]) -> String {
             }
         }
     }
+    picture.legend(&mut svg, spans, bottom + 8);
     svg.push_str("</svg>\n");
     svg
 }
@@ -142,6 +144,29 @@ impl Picture {
             end = self.bar(svg, span, class, y);
         }
         text(svg, end + LETTER, y + 12, "dim", &note(row));
+    }
+
+    /// What the colours mean, as far as they are used.
+    fn legend(&self, svg: &mut String, spans: &[Span], y: usize) {
+        let mut x = self.left;
+        for (name, meaning) in [
+            ("waits", "waits"),
+            ("works", "works"),
+            ("failed", "fails"),
+            ("cancelled", "is cancelled"),
+        ] {
+            if spans.iter().any(|span| class(span) == name) {
+                push(
+                    svg,
+                    format_args!(
+                        "<rect class=\"{name}\" x=\"{x}\" y=\"{y}\" width=\"{BAR}\" \
+                         height=\"{BAR}\" rx=\"2\"/>"
+                    ),
+                );
+                text(svg, x + BAR + LETTER, y + 11, "dim", meaning);
+                x += BAR + (width(meaning) + 4) * LETTER;
+            }
+        }
     }
 
     /// Draws a span and says where it ends.
