@@ -32,6 +32,15 @@ thread that asks whoever was woken (see [deadlock](#deadlock)).
    └───────┘         └───────┘
 ```
 
+<details><summary>The same as a diagram</summary>
+
+```mermaid
+flowchart LR
+    timer -->|wake| queue
+```
+
+</details>
+
 ## What it means
 
 - A poll is never interrupted; see [day 7](../exercises/day07_x/README.md) and

@@ -49,6 +49,7 @@ struct Exercises;
 #[derive(RustEmbed)]
 #[folder = "$CARGO_MANIFEST_DIR/../docs"]
 #[include = "*.md"]
+#[include = "figures/*.svg"]
 struct Docs;
 
 #[derive(RustEmbed)]
