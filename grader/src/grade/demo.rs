@@ -36,7 +36,7 @@ pub enum Demonstrated {
     /// The example, as it stands in the reader's folder, does not compile.
     DoesNotCompile(Vec<Diagnostic>),
     /// It ran; whether to its end says the status.
-    Ran(CheckVerdict),
+    Ran(Box<CheckVerdict>),
 }
 
 impl Grader {
@@ -90,7 +90,7 @@ impl Grader {
             task: 1,
         };
         let mut ran = program.run(&[info], &[seed], cancel, on)?;
-        Ok(Demonstrated::Ran(ran.swap_remove(0).0))
+        Ok(Demonstrated::Ran(Box::new(ran.swap_remove(0).0)))
     }
 }
 

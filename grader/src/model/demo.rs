@@ -194,13 +194,23 @@ impl Demo {
         format!("Its settings: {}", each.join(", "))
     }
 
-    /// The arguments that give these values: what differs from the defaults.
-    pub fn arguments(&self, values: &Values) -> String {
+    /// The settings that give these values, as `--set` takes them: what differs from the defaults.
+    pub fn sets(&self, values: &Values) -> Vec<String> {
         let settings = self.about.settings.iter().zip(values);
         settings
             .filter(|(setting, (_, value))| setting.value != *value)
-            .map(|(_, (name, value))| format!(" --set {name}={value}"))
+            .map(|(_, (name, value))| format!("{name}={value}"))
             .collect()
+    }
+
+    /// The command that runs it with these settings.
+    pub fn command(&self, sets: &[String]) -> String {
+        let mut command = format!("kata demo {}", self.name);
+        for set in sets {
+            command.push_str(" --set ");
+            command.push_str(set);
+        }
+        command
     }
 
     /// What to predict next: the first prediction after the one that these values answer, or
@@ -241,7 +251,8 @@ mod tests {
             values,
             [("fetches".to_owned(), 12), ("limit".to_owned(), 7)]
         );
-        assert_eq!(demo().arguments(&values), " --set limit=7");
+        let command = demo().command(&demo().sets(&values));
+        assert_eq!(command, "kata demo web_scraper --set limit=7");
     }
 
     #[test]

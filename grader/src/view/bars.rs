@@ -112,7 +112,7 @@ pub fn note(row: &Row<'_>, columns: usize, style: &Style) -> (String, bool) {
     // A wait is seen; what was waited for is what the rest of the row is about.
     let mut spans: Vec<&Span> = row.spans.clone();
     if spans.iter().any(|span| !waits(span)) {
-        spans.retain(|span| !waits(span) || broken(&span));
+        spans.retain(|span| !waits(span) || broken(span));
     }
     let words = match spans.as_slice() {
         [span] => one(span, room, style),

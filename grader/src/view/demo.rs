@@ -144,12 +144,12 @@ pub fn told(spans: &[Span]) -> Vec<Span> {
 
 /// The same picture for a browser.
 pub fn picture(shown: &Shown<'_>) -> String {
-    let arguments = shown.demo.arguments(shown.values);
+    let command = shown.demo.command(&shown.demo.sets(shown.values));
     let seed = match shown.seed {
         1 => String::new(),
         seed => format!(" --seed {seed}"),
     };
-    let title = format!("kata demo {}{arguments}{seed}", shown.demo.name);
+    let title = format!("{command}{seed}");
     svg::draw(&title, &shown.demo.about.about, &told(&shown.ran.spans))
 }
 
@@ -220,10 +220,8 @@ fn legend(spans: &[Span], style: &Style) -> String {
             style.sign("→ still runs", "> still runs"),
         ),
     ];
-    let words = signs
-        .into_iter()
-        .filter_map(|(used, words)| used.then(|| style.dim(words)));
-    beside(words, "   ", style)
+    let used = signs.into_iter().filter(|(used, _)| *used);
+    beside(used.map(|(_, words)| style.dim(words)), "   ", style)
 }
 
 /// What a detector found: an example that the reader has changed may be wrong.
@@ -310,24 +308,17 @@ fn next(shown: &Shown<'_>, style: &Style) -> String {
     };
     let mut next = style.file_field("source", &source);
     next.push_str(&style.painted_field("read", &read, |line| style.accent(line)));
-    let command = |sets: &str| format!("kata demo {}{sets}", demo.name);
     // A mistake in the reader's copy comes first.
     let prediction = demo.next_prediction(shown.values);
     if let Some(prediction) = prediction.filter(|_| shown.ran.failure.is_none()) {
-        let sets: String = prediction
-            .set
-            .iter()
-            .map(|set| format!(" --set {set}"))
-            .collect();
+        let command = demo.command(&prediction.set);
         next.push('\n');
         next.push_str(
             &style.painted_field("predict", &style.text(&prediction.question), |line| {
                 style.bold(line)
             }),
         );
-        next.push_str(
-            &style.painted_field("then look", &command(&sets), |line| style.accent(line)),
-        );
+        next.push_str(&style.painted_field("then look", &command, |line| style.accent(line)));
     }
     next
 }
