@@ -21,7 +21,7 @@ impl Database for Simulated<'_> {
 
     async fn query(&self, client: usize, with: Pooled<usize>) -> Result<(), Infallible> {
         let query = self.lab.span(format!("client {client}"), "query");
-        sleep(self.settings.time("query")).await;
+        sleep(self.settings.time("query") + self.settings.spread(self.lab)).await;
         query.done();
         drop(with);
         Ok(())

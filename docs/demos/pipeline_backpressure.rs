@@ -30,7 +30,7 @@ impl Work for Simulated {
             wait.done();
         }
         let span = self.lab.span(format!("item {item}"), name);
-        sleep(self.settings.time(name)).await;
+        sleep(self.settings.time(name) + self.settings.spread(&self.lab)).await;
         span.done();
     }
 

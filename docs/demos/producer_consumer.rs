@@ -20,13 +20,13 @@ impl Work for Simulated {
         let span = self
             .lab
             .span(format!("producer {}", item.producer), "produce");
-        sleep(self.settings.time("produce")).await;
+        sleep(self.settings.time("produce") + self.settings.spread(&self.lab)).await;
         span.done();
     }
 
     async fn consume(&self, consumer: usize, _: Item) {
         let span = self.lab.span(format!("consumer {consumer}"), "consume");
-        sleep(self.settings.time("consume")).await;
+        sleep(self.settings.time("consume") + self.settings.spread(&self.lab)).await;
         span.done();
     }
 

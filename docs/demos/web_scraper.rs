@@ -8,7 +8,8 @@ use std::collections::HashMap;
 use std::io;
 use std::process::ExitCode;
 
-use kata_harness::{Lab, SpanGuard, demo::Settings, ms};
+use kata_harness::{Lab, SpanGuard, demo::Settings};
+use tokio::time::sleep;
 
 /// A site whose pages take time to come, and remember since when they have been known.
 struct Site<'a> {
@@ -22,9 +23,8 @@ impl example::Web for Site<'_> {
         if let Some(wait) = self.waiting.borrow_mut().remove(path) {
             wait.done();
         }
-        let fetch = self.lab.span(format!("page {path}"), "fetches");
-        let steps = self.lab.pick(0..=self.settings.get("spread") / 10);
-        tokio::time::sleep(self.settings.time("latency") + ms(10 * steps)).await;
+        let fetch = self.lab.span(format!("page {path}"), "fetch");
+        sleep(self.settings.time("latency") + self.settings.spread(self.lab)).await;
         let text = example::page(path, self.settings.count("fetches"));
         for link in text.iter().flat_map(|text| example::links(text)) {
             // The links back to page 0 lead to what is known already.
@@ -54,5 +54,5 @@ pub async fn run(lab: Lab, settings: Settings) {
 }
 
 pub fn main() -> ExitCode {
-    kata_harness::demo::main(|lab, settings| run(lab, settings))
+    kata_harness::demo::main(run)
 }

@@ -41,13 +41,9 @@ fn a_scraper_is_as_slow_as_its_limit_or_as_its_links_are_deep() {
         ("fetches=50 limit=4", 1400, 4),
     ] {
         let ran = demo!(web_scraper, sets);
-        assert_eq!(
-            (ran.virtual_ms, ran.peak("fetches")),
-            (took, peak),
-            "{sets}"
-        );
+        assert_eq!((ran.virtual_ms, ran.peak("fetch")), (took, peak), "{sets}");
     }
-    assert_eq!(demo!(web_scraper, "").count("fetches"), 12);
+    assert_eq!(demo!(web_scraper, "").count("fetch"), 12);
 }
 
 #[test]
@@ -208,7 +204,7 @@ fn waiting_costs_async_tasks_nothing_and_computing_costs_all_the_same() {
 
 #[test]
 fn a_seed_decides_about_random_delays_and_about_nothing_else() {
-    let starts = |sets: &str| demo!(web_scraper, sets).starts("fetches");
+    let starts = |sets: &str| demo!(web_scraper, sets).starts("fetch");
     assert_eq!(starts("spread=200"), starts("spread=200 seed=1"));
     assert_ne!(starts("spread=200"), starts("spread=200 seed=2"));
     assert_eq!(starts(""), starts("seed=2"));

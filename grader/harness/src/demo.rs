@@ -47,6 +47,11 @@ impl Settings {
     pub fn time(&self, name: &str) -> Duration {
         ms(self.get(name))
     }
+
+    /// A time up to the setting `spread`, in steps of 10 ms, by the seed.
+    pub fn spread(&self, lab: &Lab) -> Duration {
+        ms(10 * lab.pick(0..=self.get("spread") / 10))
+    }
 }
 
 impl<N: Into<String>> FromIterator<(N, u64)> for Settings {

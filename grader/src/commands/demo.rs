@@ -28,7 +28,7 @@ pub struct Arguments {
     /// Say what the settings are and mean; run nothing
     #[arg(long, requires = "name", conflicts_with_all = ["set", "svg", "json"])]
     settings: bool,
-    /// The seed of random delays
+    /// The seed of random delays: of what the setting `spread` allows
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
     /// Write the picture to this file, too
