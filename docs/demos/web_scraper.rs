@@ -4,7 +4,7 @@
 pub mod example;
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::process::ExitCode;
 
@@ -15,6 +15,7 @@ use tokio::time::sleep;
 struct Site<'a> {
     lab: &'a Lab,
     settings: &'a Settings,
+    known: RefCell<HashSet<String>>,
     waiting: RefCell<HashMap<String, SpanGuard>>,
 }
 
@@ -27,8 +28,8 @@ impl example::Web for Site<'_> {
         sleep(self.settings.time("latency") + self.settings.spread(self.lab)).await;
         let text = example::page(path, self.settings.count("fetches"));
         for link in text.iter().flat_map(|text| example::links(text)) {
-            // The links back to page 0 lead to what is known already.
-            if link != "/0" {
+            // A second link to a page leads to what is known already.
+            if self.known.borrow_mut().insert(link.clone()) {
                 let wait = self
                     .lab
                     .span(format!("page {link}"), "waits for a free place");
@@ -45,6 +46,7 @@ pub async fn run(lab: Lab, settings: Settings) {
     let site = Site {
         lab: &lab,
         settings: &settings,
+        known: RefCell::default(),
         waiting: RefCell::default(),
     };
     println!(

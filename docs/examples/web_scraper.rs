@@ -73,7 +73,8 @@ pub fn links(text: &str) -> impl Iterator<Item = String> {
     ends.filter_map(|rest| Some(rest.split_once('"')?.0.to_owned()))
 }
 
-/// A page of a small site: page n links to the pages 2n+1 and 2n+2, and back to page 0.
+/// A page of a small site: page n links to the pages 2n+1 and 2n+2, and to its neighbour n+1, so
+/// that most pages are found twice.
 pub fn page(path: &str, pages: usize) -> io::Result<String> {
     let missing = || io::Error::other(format!("404: {path}"));
     let number: usize = path
@@ -83,8 +84,8 @@ pub fn page(path: &str, pages: usize) -> io::Result<String> {
     if number >= pages {
         return Err(missing());
     }
-    let below = [2 * number + 1, 2 * number + 2].into_iter();
-    let links = below.filter(|page| *page < pages).chain([0]);
+    let links = [2 * number + 1, 2 * number + 2, number + 1].into_iter();
+    let links = links.filter(|page| *page < pages);
     Ok(links
         .map(|page| format!("<a href=\"/{page}\">page {page}</a>\n"))
         .collect())

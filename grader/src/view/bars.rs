@@ -166,3 +166,49 @@ fn many(spans: &[&Span], columns: usize, style: &Style) -> String {
         _ => labels.join(style.dot()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn span(label: &str, start_ms: u64, end_ms: u64, end: SpanEnd) -> Span {
+        Span {
+            lane: "client".to_owned(),
+            label: label.to_owned(),
+            start_ms,
+            end_ms: Some(end_ms),
+            end,
+        }
+    }
+
+    fn row(spans: &[Span]) -> Row<'_> {
+        Row {
+            lane: "client",
+            spans: spans.iter().collect(),
+        }
+    }
+
+    #[test]
+    fn work_is_seen_in_a_cell_that_it_shares_with_a_wait() {
+        let spans = [
+            span("waits for a core", 0, 100, SpanEnd::Done),
+            span("compute", 100, 110, SpanEnd::Done),
+            span("waits for a core", 110, 200, SpanEnd::Done),
+        ];
+        let axis = Axis::new([1], 200, 8);
+        let (bars, columns) = paint(&row(&spans), &axis, &Style::plain(80));
+        assert_eq!((bars.as_str(), columns), ("░░░░█░░░", 8));
+    }
+
+    #[test]
+    fn a_note_is_about_the_work_unless_the_wait_was_given_up() {
+        let style = Style::plain(80);
+        let note = |spans: &[Span]| note(&row(spans), 40, &style).0;
+        let wait = |end| span("waits for a core", 0, 100, end);
+        let work = span("compute", 100, 110, SpanEnd::Done);
+        assert_eq!(note(&[wait(SpanEnd::Done), work.clone()]), "compute");
+        assert_eq!(note(&[wait(SpanEnd::Done)]), "waits for a core");
+        let given_up = note(&[wait(SpanEnd::Cancelled), work]);
+        assert_eq!(given_up, "← waits for a core ╳ · compute");
+    }
+}
