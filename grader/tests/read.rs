@@ -322,6 +322,7 @@ fn every_figure_in_text_is_there_as_a_diagram_for_a_browser() {
         "concurrency-models",
         "event-loop-flow",
         "future-states",
+        "learning-path",
         "runtime-architecture",
         "structured-concurrency",
         "task-lifecycle",
