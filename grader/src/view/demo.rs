@@ -1,5 +1,7 @@
 //! `kata demo`: the demos in a list, and one of them drawn.
 
+use std::collections::HashMap;
+
 use kata_report::{Span, SpanEnd};
 
 use super::{
@@ -133,13 +135,21 @@ pub fn page(shown: &Shown<'_>, style: &Style) -> String {
     parts.join("\n")
 }
 
-/// The spans that tell the story: not the harness's tasks and timers, no wait of no time.
+/// The spans that tell the story: not the harness's tasks and timers, no wait of no time. They
+/// stand in the order of their start; at one instant, the lane that was there first comes first.
 pub fn told(spans: &[Span]) -> Vec<Span> {
+    let mut lanes: HashMap<&str, usize> = HashMap::new();
+    for span in spans {
+        let next = lanes.len();
+        lanes.entry(&span.lane).or_insert(next);
+    }
     let tells = |span: &&Span| {
         let nothing = waits(span) && span.end_ms == Some(span.start_ms);
         !nothing && !label::is_background(&span.lane)
     };
-    spans.iter().filter(tells).cloned().collect()
+    let mut told: Vec<Span> = spans.iter().filter(tells).cloned().collect();
+    told.sort_by_key(|span| (span.start_ms, lanes[&*span.lane]));
+    told
 }
 
 /// The same picture for a browser.
@@ -321,4 +331,24 @@ fn next(shown: &Shown<'_>, style: &Style) -> String {
         next.push_str(&style.painted_field("then look", &command, |line| style.accent(line)));
     }
     next
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::view::fixtures::span;
+
+    #[test]
+    fn who_waited_for_no_time_keeps_its_place() {
+        let done = SpanEnd::Done;
+        let spans = [
+            span("page 3", "waits for a place", 100, 100, done),
+            span("page 5", "waits for a place", 100, 200, done),
+            span("task 1", "spawned at x.rs:3", 100, 200, done),
+            span("page 3", "fetch", 100, 200, done),
+        ];
+        let told = told(&spans);
+        let lanes: Vec<&str> = told.iter().map(|span| span.lane.as_str()).collect();
+        assert_eq!(lanes, ["page 3", "page 5"]);
+    }
 }
