@@ -4,15 +4,18 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::fd::OwnedFd;
 use std::process::ExitCode;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use kata_report::{CheckRecord, Message, Request};
 
 use crate::suite::Suite;
-use crate::{interpose, limits, watchdog};
+use crate::{interpose, limits, sandbox, watchdog};
 
 /// Where the one answer goes; taken by whoever gives it.
 static ANSWER: Mutex<Option<Answer>> = Mutex::new(None);
+
+/// What the grader knows of the implementation's size.
+static CHANGED_LINES: OnceLock<usize> = OnceLock::new();
 
 struct Answer {
     socket: File,
@@ -58,9 +61,14 @@ fn answer(suite: &Suite) -> io::Result<()> {
             nonce,
             check,
             seeds,
+            changed_lines,
         } => {
+            if let Some(lines) = changed_lines {
+                let _ = CHANGED_LINES.set(lines);
+            }
             *ANSWER.lock().unwrap_or_else(PoisonError::into_inner) = Some(Answer { socket, nonce });
             limits::set();
+            sandbox::enter();
             watchdog::start();
             let record = suite.record(&check, &seeds);
             let record =
@@ -74,6 +82,11 @@ fn answer(suite: &Suite) -> io::Result<()> {
             }
         }
     }
+}
+
+/// How many lines of code differ from the stub; `None` where no grader told it.
+pub(crate) fn changed_lines() -> Option<usize> {
+    CHANGED_LINES.get().copied()
 }
 
 /// Sends the record and ends the process, from whatever thread. Comes back only if no grader

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
+use crate::channel;
 use crate::controlled::{self, Controlled, Handle};
 use crate::interpose;
 use crate::panics::Panic;
@@ -150,6 +151,13 @@ impl Lab {
     /// Every call of [`Lab::heavy`], in order.
     pub fn heavy_calls(&self) -> Vec<Heavy> {
         self.world.written().heavy.clone()
+    }
+
+    /// How many lines of code the learner changed: blank lines and comments do not count, and of
+    /// lines that took the place of others the greater number does. `None` under plain
+    /// `cargo test`, where nobody compares with the stub.
+    pub fn changed_lines(&self) -> Option<usize> {
+        channel::changed_lines()
     }
 
     /// Allows so many polls without an idle moment before they count as a busy loop (20,000

@@ -101,6 +101,7 @@ fn in_child(info: &CheckInfo, seeds: &[u64]) -> io::Result<CheckRecord> {
         nonce: "standalone".to_owned(),
         check: info.name.clone(),
         seeds: seeds.to_vec(),
+        changed_lines: None,
     };
     ours.write_all(format!("{}\n", serde_json::to_string(&request)?).as_bytes())?;
     ours.set_read_timeout(Some(DEADLINE))?;

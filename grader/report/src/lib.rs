@@ -27,6 +27,8 @@ pub enum Request {
         check: String,
         /// The seeds; empty means the suite's own choice.
         seeds: Vec<u64>,
+        /// Lines of code in which the implementation differs from the stub as the course gives it.
+        changed_lines: Option<usize>,
     },
 }
 

@@ -65,7 +65,8 @@ impl Grader {
             src: staged.folder.clone(),
             known_as: "docs".to_owned(),
             out,
-            incremental: false,
+            // There is no library to wait for.
+            linker: PathBuf::from("cc"),
             width: self.width,
         };
         let found = compile(&shop, &staged, &deps, cancel)?;
@@ -79,6 +80,8 @@ impl Grader {
             folder: folder.path(),
             deadline: About::default_deadline(),
             parallel: 1,
+            // Nothing is a stub here.
+            changed_lines: 0,
             arguments: values
                 .iter()
                 .map(|(name, value)| format!("{name}={value}"))

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use similar::{Algorithm, DiffTag};
 
 use crate::world::{
     disk,
@@ -75,6 +76,17 @@ impl Sources {
         )
     }
 
+    /// In how many lines of code these differ from `original`: see [`changed_lines`].
+    pub fn changed_lines(&self, original: &Self) -> usize {
+        let text = |sources: &Self| -> String {
+            let texts = sources.files.iter();
+            texts
+                .map(|file| String::from_utf8_lossy(&file.bytes) + "\n")
+                .collect()
+        };
+        changed_lines(&text(original), &text(self))
+    }
+
     /// Makes `folder/src` hold these files and no others.
     pub fn write(&self, folder: &Path) -> Result<PathBuf> {
         let src = folder.join("src");
@@ -92,6 +104,24 @@ impl Sources {
     }
 }
 
+/// The lines of code that were added, removed or replaced between two texts; of lines that took
+/// the place of others the greater number counts. Blank lines, comments and indentation do not.
+fn changed_lines(old: &str, new: &str) -> usize {
+    let lines = |text: &'_ str| -> Vec<String> {
+        let lines = text.lines().map(str::trim);
+        lines
+            .filter(|line| !line.is_empty() && !line.starts_with("//"))
+            .map(str::to_owned)
+            .collect()
+    };
+    let changes = similar::capture_diff_slices(Algorithm::Patience, &lines(old), &lines(new));
+    changes
+        .iter()
+        .filter(|change| change.tag() != DiffTag::Equal)
+        .map(|change| change.old_range().len().max(change.new_range().len()))
+        .sum()
+}
+
 /// The solution finds the given files by `#[path]` in another tree; staged,
 /// they lie beside it. Lines keep their numbers.
 fn beside_given(text: &str) -> String {
@@ -105,4 +135,29 @@ fn beside_given(text: &str) -> String {
             }
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::changed_lines;
+
+    const OLD: &str = "//! Old.\nfn a() {\n    one();\n    two();\n}\n\nfn b() {}\n";
+
+    #[test]
+    fn comments_blank_lines_and_indentation_are_no_change() {
+        let new = "//! New.\n\nfn a() {\n  one();\n    // why\n    two();\n}\nfn b() {}\n";
+        assert_eq!(changed_lines(OLD, new), 0);
+    }
+
+    #[test]
+    fn replaced_lines_count_once_and_moved_ones_twice() {
+        assert_eq!(changed_lines(OLD, &OLD.replace("one()", "three()")), 1);
+        assert_eq!(changed_lines(OLD, &OLD.replace("one();", "1;\n2;\n3;")), 3);
+        assert_eq!(changed_lines(OLD, &OLD.replace("    two();\n", "")), 1);
+        let swapped = OLD
+            .replace("one", "x")
+            .replace("two", "one")
+            .replace("x()", "two()");
+        assert_eq!(changed_lines(OLD, &swapped), 2);
+    }
 }

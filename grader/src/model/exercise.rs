@@ -38,6 +38,10 @@ pub struct About {
     /// Whether its author still works on it: verifying asks for fewer checks, hints and variants.
     #[serde(default)]
     pub draft: bool,
+    /// Whether the stub is code that works but for planted bugs: its checks then fail because of
+    /// these, not because of a `todo!`.
+    #[serde(default)]
+    pub planted: bool,
     /// Real time that one check may take, over all its seeds, in milliseconds.
     #[serde(default = "About::default_deadline_ms")]
     pub deadline_ms: u64,

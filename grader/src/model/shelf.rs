@@ -154,6 +154,7 @@ mod tests {
                 learned: vec![],
                 ask: String::new(),
                 draft: false,
+                planted: false,
                 deadline_ms: 1,
             },
         };

@@ -56,6 +56,7 @@ pub fn course() -> Vec<Exercise> {
                     .into(),
                 ask: "why does dropping a future cancel it?".to_owned(),
                 draft: false,
+                planted: false,
                 deadline_ms: 10_000,
             },
         })

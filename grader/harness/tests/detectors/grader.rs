@@ -32,6 +32,7 @@ pub fn request(check: &str) -> Request {
         nonce: "a nonce".to_owned(),
         check: check.to_owned(),
         seeds: vec![3],
+        changed_lines: None,
     }
 }
 
