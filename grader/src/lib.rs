@@ -24,6 +24,10 @@
 //! one end of a socket as standard input: its request comes in and its record
 //! goes out there, where nothing that the learner prints can get.
 //!
+//! `kata demo` takes a shorter way: an example of the reference book and the driver that
+//! stands in for its outside are one crate, compiled with rustc and run once, as a check is; the
+//! spans of its record are what is drawn, and nothing is judged or recorded.
+//!
 //! | file | what lives there |
 //! |---|---|
 //! | `model/book.rs` | The reference book's pages: sections and their anchors |
