@@ -24,9 +24,14 @@
 //! one end of a socket as standard input: its request comes in and its record
 //! goes out there, where nothing that the learner prints can get.
 //!
+//! `kata demo` takes a shorter way: an example of the reference book and the driver that
+//! stands in for its outside are one crate, compiled with rustc and run once, as a check is; the
+//! spans of its record are what is drawn, and nothing is judged or recorded.
+//!
 //! | file | what lives there |
 //! |---|---|
 //! | `model/book.rs` | The reference book's pages: sections and their anchors |
+//! | `model/demo.rs` | A demo: an example to be run in virtual time, and what of it the reader may change |
 //! | `model/exercise.rs` | One day of the roadmap, as its `kata.toml` and its slug describe it |
 //! | `model/gaps.rs` | The gaps of a stub, `todo!("what to do")`, and what they can be filled with |
 //! | `model/head.rs` | The head of a `wrong/` file: which checks must fail, and how |
@@ -46,6 +51,7 @@
 //! | `model/progress/time.rs` | Points in time as `progress.json` writes them: RFC 3339 with the local offset |
 //! | `model/select.rs` | Which exercise a word means: `7`, `07`, `day07`, or any unique part of the slug |
 //! | `model/shelf.rs` | What `kata read` can open: the reference book's pages, and the days' texts |
+//! | `model/tally.rs` | What spans come to: how many of a kind there were, how many at once, who waited longest |
 //! | `model/verdict.rs` | What grading one exercise gave |
 //! | `judge/check.rs` | One test process in, one check's verdict out |
 //! | `judge/diagnostics.rs` | rustc's JSON messages |
@@ -56,6 +62,7 @@
 //! | `view/chart.rs` | Spans drawn on an axis of virtual time |
 //! | `view/check_list.rs` | The checks of one verdict, a line each: marker, name, points |
 //! | `view/compiler.rs` | Pages for what does not compile: rustc's own words, the first error last |
+//! | `view/demo.rs` | `kata demo`: the demos in a list, and one of them drawn |
 //! | `view/done.rs` | The page of a passed day: what it took, what was learned, what to ask oneself |
 //! | `view/duration.rs` | Virtual and real time in words |
 //! | `view/error.rs` | `error: …`: what happened, to what, what was kept, what to do |
@@ -76,6 +83,7 @@
 //! | `view/sentence.rs` | What a check's status means, in one sentence |
 //! | `view/sites.rs` | The table of tasks in a finding: who, in which function, where, doing what |
 //! | `view/style.rs` | How a page looks: its width, and whether colour, emoji and links are wanted |
+//! | `view/svg.rs` | Spans as a picture in SVG: the terminal's chart for a browser |
 //! | `view/text.rs` | Plain text before it is painted: its width, its cleaning, its ASCII form |
 //! | `view/timeline.rs` | `kata timeline`: one check's spans as a page, and what happened at which instant |
 //! | `view/verdict.rs` | One verdict as a page: head line, check list, and the first failure in full |
@@ -124,6 +132,7 @@
 //! | `grade/build.rs` | From staged sources to a test program: the library first, then the hidden test |
 //! | `grade/cache.rs` | Verdicts by the digest of all they depend on |
 //! | `grade/cargo.rs` | The part of cargo's JSON that we read |
+//! | `grade/demo.rs` | From an example to its spans: staged with its driver, compiled, run once in virtual time |
 //! | `grade/deps.rs` | What a day's crates link: built once by cargo, then found without it |
 //! | `grade/manifest.rs` | The manifests of a day's dependencies, made from the course's own |
 //! | `grade/mod.rs` | From source to verdict: stage, build, run, judge |
@@ -152,6 +161,7 @@
 //! | `commands/check.rs` | `kata check`: grade once, say it, record it |
 //! | `commands/completions.rs` | `kata completions`: for the shell |
 //! | `commands/context.rs` | What every command needs: where it was called, and how to speak |
+//! | `commands/demo.rs` | `kata demo`: a runnable example in virtual time, drawn |
 //! | `commands/doctor.rs` | `kata doctor`: what this machine gives and what it lacks |
 //! | `commands/exit.rs` | How the program ends: four exit codes, and errors that know theirs |
 //! | `commands/hint.rs` | `kata hint`: one more hint at each call |

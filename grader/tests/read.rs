@@ -227,7 +227,9 @@ fn anchors(text: &str) -> BTreeSet<String> {
 fn every_link_leads_somewhere() {
     let mut broken = Vec::new();
     for (file, text) in texts() {
-        for link in links(&text) {
+        let pictures = text.split("<img src=\"").skip(1);
+        let pictures = pictures.filter_map(|rest| Some(rest.split_once('"')?.0.to_owned()));
+        for link in links(&text).into_iter().chain(pictures) {
             if link.contains("://") {
                 continue;
             }
@@ -311,6 +313,30 @@ fn every_pitfall_has_its_four_parts_and_its_two_pieces_of_code() {
             assert!(section.contains(&format!("**{part}**")), "{id}: {part}");
         }
         assert_eq!(section.matches("\n```rust\n").count(), 2, "{id}");
+    }
+}
+
+#[test]
+fn every_figure_in_text_is_there_as_a_diagram_for_a_browser() {
+    for page in [
+        "concurrency-models",
+        "event-loop-flow",
+        "future-states",
+        "learning-path",
+        "runtime-architecture",
+        "structured-concurrency",
+        "task-lifecycle",
+        "task-scheduling",
+    ] {
+        let text = fs::read_to_string(repository().join(format!("docs/{page}.md"))).unwrap();
+        let count = |fence: &str| text.matches(&format!("\n```{fence}\n")).count();
+        assert_eq!(count("mermaid"), count("text"), "{page}");
+        let run = kata(&["read", page]).run().code(0);
+        assert!(
+            !run.stdout.contains("-->|"),
+            "{page} shows a diagram's source"
+        );
+        assert!(!run.stdout.contains("The same as a diagram"), "{page}");
     }
 }
 

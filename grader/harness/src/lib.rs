@@ -59,6 +59,7 @@
 //! | `sweep` | an operation dropped at each of its pendings |
 //! | `probe` | futures polled by hand |
 //! | `controlled` | an inner future resolved by hand |
+//! | `demo` | one run with settings, for its spans and not for a verdict |
 //!
 //! # What needs what
 //! Without `--cfg tokio_unstable` deadlocks lack the tasks' places, and busy loops of tasks are
@@ -78,6 +79,7 @@ mod busy;
 mod channel;
 mod controlled;
 mod deadlock;
+pub mod demo;
 mod expect;
 mod idle;
 mod interpose;

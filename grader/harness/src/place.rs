@@ -175,6 +175,10 @@ pub(crate) fn is_hidden(file: &str) -> bool {
 
 /// `…/exercises/<slug>/src/…` or `…/solutions/<slug>/src/…` as the learner knows it; `None` for any other file.
 pub(crate) fn learners_file(file: &str) -> Option<String> {
+    // An example of the book that a demo runs is the reader's to change, too.
+    if let Some(begin) = file.rfind("docs/examples/") {
+        return Some(file[begin..].to_owned());
+    }
     let begin = file.rfind("exercises/").max(file.rfind("solutions/"))?;
     let file = &file[begin..];
     file.contains("/src/").then(|| file.to_owned())

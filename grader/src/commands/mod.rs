@@ -4,6 +4,7 @@ mod bar;
 mod check;
 mod completions;
 mod context;
+mod demo;
 mod doctor;
 mod exit;
 mod hint;
@@ -56,6 +57,8 @@ enum Command {
     Hint(hint::Arguments),
     /// The reference book, and the days' texts
     Read(read::Arguments),
+    /// Runnable examples in virtual time, drawn; change their delays and counts
+    Demo(demo::Arguments),
     /// What one check saw in virtual time, drawn
     Timeline(timeline::Arguments),
     /// Ask for help with an exercise (❌), or take that back
@@ -120,6 +123,7 @@ fn run(context: &Context, arguments: Arguments) -> anyhow::Result<Exit> {
         Some(Command::List) => overview::list(context),
         Some(Command::Hint(arguments)) => hint::run(context, &arguments),
         Some(Command::Read(arguments)) => read::run(context, &arguments),
+        Some(Command::Demo(arguments)) => demo::run(context, &arguments),
         Some(Command::Timeline(arguments)) => timeline::run(context, &arguments),
         Some(Command::Mark(arguments)) => mark::run(context, &arguments),
         Some(Command::Reset(arguments)) => reset::run(context, &arguments),

@@ -11,11 +11,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     cargo::{Artifact, Message, Metadata},
-    manifest::{WORKSPACE, manifest},
+    manifest::{WORKSPACE, manifest, of_demo},
     phase::Phase,
 };
 use crate::{
-    model::exercise::Exercise,
+    model::{demo::Demo, exercise::Exercise},
     world::{
         course::Course,
         disk,
@@ -67,6 +67,32 @@ impl Recipe {
             &disk::text(&solution.join("Cargo.toml"))?,
         )?;
         let hidden = manifest("hidden", &hidden, &disk::text(&hidden.join("Cargo.toml"))?)?;
+        Self::of(course, &exercise.slug, learner, hidden, toolchain)
+    }
+
+    /// Reads what a demo depends on; demos that link the same share it.
+    pub fn of_demo(course: &Course, demo: &Demo, toolchain: &Toolchain) -> Result<Self> {
+        let book = course.trusted.join("docs");
+        let text = disk::text(&book.join("Cargo.toml"))?;
+        let hidden = manifest("hidden", &book, &of_demo(&text, &demo.about.crates)?)?;
+        let learner = manifest("learner", &book, "")?;
+        let parts = [vec!["demo".to_owned()], demo.about.crates.clone()];
+        Self::of(
+            course,
+            &parts.concat().join("-"),
+            learner,
+            hidden,
+            toolchain,
+        )
+    }
+
+    fn of(
+        course: &Course,
+        name: &str,
+        learner: String,
+        hidden: String,
+        toolchain: &Toolchain,
+    ) -> Result<Self> {
         let lock = disk::read(&course.trusted.join("Cargo.lock")).unwrap_or_default();
         let mut parts = vec![
             toolchain.version.clone().into_bytes(),
@@ -87,12 +113,12 @@ impl Recipe {
         let fingerprint = disk::digest(parts.iter().map(Vec::as_slice));
         let deps = &course.deps;
         Ok(Self {
-            slug: exercise.slug.clone(),
+            slug: name.to_owned(),
             learner,
             hidden,
             lock,
             fingerprint,
-            folder: deps.join(&exercise.slug),
+            folder: deps.join(name),
             target: deps.join("target"),
             quiet: false,
         })

@@ -69,6 +69,27 @@ pub fn manifest(package: &str, folder: &Path, text: &str) -> Result<String> {
     Ok(toml::to_string(&whole)?)
 }
 
+/// The manifest of a demo, made from the book's: what all examples depend on, the harness, and
+/// of what single examples use besides, these crates. The heavy ones stay unbuilt until needed.
+pub fn of_demo(book: &str, crates: &[String]) -> Result<String> {
+    let book: Table = book.parse().context("not understood: docs/Cargo.toml")?;
+    let table = |name: &str| match book.get(name) {
+        Some(Value::Table(table)) => table.clone(),
+        _ => Table::new(),
+    };
+    let (mut dependencies, besides) = (table("dependencies"), table("dev-dependencies"));
+    for name in crates {
+        let dependency = besides
+            .get(name)
+            .with_context(|| format!("docs/Cargo.toml does not say which `{name}` it takes"))?;
+        dependencies.insert(name.clone(), dependency.clone());
+    }
+    let path = Table::from_iter([("path".to_owned(), Value::from("../grader/harness"))]);
+    dependencies.insert("kata-harness".to_owned(), path.into());
+    let whole = Table::from_iter([("dependencies".to_owned(), Value::from(dependencies))]);
+    Ok(toml::to_string(&whole)?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -97,6 +118,21 @@ mod tests {
             dependencies["tokio"]["features"][0].as_str(),
             Some("test-util")
         );
+    }
+
+    #[test]
+    fn a_demo_takes_of_the_heavy_crates_only_what_it_names() {
+        let book = "[dependencies]\ntokio = \"1\"\n\
+                    [dev-dependencies]\nrusqlite = \"0.43\"\ntoml = \"1\"\n";
+        let names = |crates: &[&str]| {
+            let crates: Vec<String> = crates.iter().copied().map(str::to_owned).collect();
+            let table: Table = of_demo(book, &crates).unwrap().parse().unwrap();
+            let dependencies = table["dependencies"].as_table().unwrap();
+            dependencies.keys().cloned().collect::<Vec<_>>()
+        };
+        assert_eq!(names(&[]), ["kata-harness", "tokio"]);
+        assert_eq!(names(&["rusqlite"]), ["kata-harness", "rusqlite", "tokio"]);
+        assert!(of_demo(book, &["axum".to_owned()]).is_err());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod build;
 mod cache;
 mod cargo;
+pub mod demo;
 pub mod deps;
 mod manifest;
 pub mod phase;

@@ -36,6 +36,8 @@ pub struct Program<'a> {
     pub deadline: Duration,
     /// How many checks run at a time.
     pub parallel: usize,
+    /// What else its command line says.
+    pub arguments: Vec<String>,
     /// Lines of code in which the implementation differs from the stub.
     pub changed_lines: usize,
 }
@@ -135,6 +137,7 @@ impl Program<'_> {
         let libraries = env::join_paths(&self.libraries).unwrap_or_default();
         program
             .arg(GRADER_FLAG)
+            .args(&self.arguments)
             .env_clear()
             .env(LIBRARY_PATH, libraries)
             .env("TMPDIR", folder)

@@ -38,11 +38,7 @@ impl Shop<'_> {
             .args(["--crate-type", "lib", "--emit", "dep-info,metadata,link"])
             .args(["-F", "unsafe_code", "-C", "debuginfo=line-tables-only"])
             .arg(self.incremental("library"))
-            .arg(format!(
-                "--remap-path-prefix={}={}",
-                self.src.display(),
-                self.known_as
-            ));
+            .arg(self.remap());
         externs(&mut rustc, &self.deps.learner);
         rustc
     }
@@ -86,7 +82,19 @@ impl Shop<'_> {
         rustc
     }
 
-    /// The program that [`Shop::test`] makes.
+    /// A demo's driver, which brings its example along.
+    pub fn demo(&self, driver: &Path) -> Command {
+        let mut rustc = self.rustc("hidden", driver);
+        rustc
+            .args(["--crate-type", "bin", "--emit", "link"])
+            .args(["--cap-lints", "warn", "-F", "unsafe_code"])
+            .args(["-C", "prefer-dynamic", "-C", "debuginfo=line-tables-only"])
+            .arg(self.remap());
+        externs(&mut rustc, &self.deps.hidden);
+        rustc
+    }
+
+    /// The program that [`Shop::test`] or [`Shop::demo`] makes.
     pub fn program(&self) -> PathBuf {
         self.out.join("hidden")
     }
@@ -109,6 +117,12 @@ impl Shop<'_> {
     /// The list of files that the library was made of.
     pub fn dep_info(&self) -> PathBuf {
         self.out.join("exercise.d")
+    }
+
+    /// Messages name the sources as the learner knows them.
+    fn remap(&self) -> String {
+        let (src, known_as) = (self.src.display(), &self.known_as);
+        format!("--remap-path-prefix={src}={known_as}")
     }
 
     /// It will be compiled again, after small changes.

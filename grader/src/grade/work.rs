@@ -136,6 +136,7 @@ impl Work<'_> {
             folder: folder.path(),
             deadline: Duration::from_millis(self.exercise.about.deadline_ms),
             parallel: self.grader.parallel,
+            arguments: Vec::new(),
             changed_lines,
         };
         let expected = program.list(self.cancel)?;

@@ -1,5 +1,7 @@
 //! One day of the roadmap, as its `kata.toml` and its slug describe it.
 
+use std::time::Duration;
+
 use serde::Deserialize;
 
 /// One exercise; the slug is its name in all three trees.
@@ -48,6 +50,11 @@ pub struct About {
 impl About {
     const fn default_deadline_ms() -> u64 {
         10_000
+    }
+
+    /// Real time that one test process may take where nothing else is said.
+    pub const fn default_deadline() -> Duration {
+        Duration::from_millis(Self::default_deadline_ms())
     }
 }
 

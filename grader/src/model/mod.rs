@@ -1,6 +1,7 @@
 //! The nouns: exercises, verdicts, markers, progress. No I/O, no imports from above.
 
 pub mod book;
+pub mod demo;
 pub mod exercise;
 pub mod gaps;
 pub mod head;
@@ -10,4 +11,5 @@ pub mod mutant;
 pub mod progress;
 pub mod select;
 pub mod shelf;
+pub mod tally;
 pub mod verdict;

@@ -115,7 +115,7 @@ pub fn no_section(page: &str, anchor: &str, anchors: Vec<String>) -> ShelfError 
 }
 
 /// The name, or the one with a part, that is nearest to a mistyped word.
-fn nearest<'a>(word: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
+pub fn nearest<'a>(word: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
     names
         .map(|name| {
             let likeness = name

@@ -131,11 +131,17 @@ impl Axis {
 
     /// The edge of every tick and its label: `0 ms`, then bare numbers.
     pub fn ticks(&self) -> Vec<(usize, String)> {
+        let instants = self.instants().into_iter();
+        instants.map(|(ms, label)| (self.edge(ms), label)).collect()
+    }
+
+    /// The instant of every tick, in milliseconds, and its label.
+    pub fn instants(&self) -> Vec<(u64, String)> {
         let last = u128::from(self.ms_per) * self.cells as u128 / u128::from(self.cells_per);
         (0_u64..)
             .map_while(|number| number.checked_mul(self.step_ms))
             .take_while(|ms| u128::from(*ms) <= last)
-            .map(|ms| (self.edge(ms), self.label(ms)))
+            .map(|ms| (ms, self.label(ms)))
             .take(self.cells + 1)
             .collect()
     }

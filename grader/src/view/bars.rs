@@ -3,6 +3,7 @@
 use kata_report::{Span, SpanEnd};
 
 use super::{axis::Axis, duration::words, label, rows::Row, style::Style, text::width};
+use crate::model::tally::waits;
 
 /// What a cell shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,9 +46,14 @@ fn cells(row: &Row<'_>, axis: &Axis, style: &Style) -> Vec<Ink> {
             to.max(from + 1)
         };
         let before = from.checked_sub(1).map_or(Ink::None, |cell| cells[cell]);
-        let bar = Ink::Bar(shade(before, style));
+        let bar = Ink::Bar(if waits(span) {
+            style.wait()
+        } else {
+            shade(before, style)
+        });
         for cell in &mut cells[from..to] {
-            if !matches!(cell, Ink::Mark(_)) {
+            // A wait that shares a cell with work is not seen: the work is what it was for.
+            if *cell == Ink::None || !(waits(span) || matches!(cell, Ink::Mark(_))) {
                 *cell = bar;
             }
         }
@@ -103,7 +109,12 @@ pub fn note(row: &Row<'_>, columns: usize, style: &Style) -> (String, bool) {
     let alarm = row.spans.iter().any(broken);
     let arrow = if alarm { style.sign("← ", "<- ") } else { "" };
     let room = columns.saturating_sub(width(arrow));
-    let words = match row.spans.as_slice() {
+    // A wait is seen; what was waited for is what the rest of the row is about.
+    let mut spans: Vec<&Span> = row.spans.clone();
+    if spans.iter().any(|span| !waits(span)) {
+        spans.retain(|span| !waits(span) || broken(span));
+    }
+    let words = match spans.as_slice() {
         [span] => one(span, room, style),
         spans => many(spans, room, style),
     };
@@ -153,5 +164,51 @@ fn many(spans: &[&Span], columns: usize, style: &Style) -> String {
         // The same words for each are said once.
         ([first, rest @ ..], _) if rest.iter().all(|label| label == first) => first.clone(),
         _ => labels.join(style.dot()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn span(label: &str, start_ms: u64, end_ms: u64, end: SpanEnd) -> Span {
+        Span {
+            lane: "client".to_owned(),
+            label: label.to_owned(),
+            start_ms,
+            end_ms: Some(end_ms),
+            end,
+        }
+    }
+
+    fn row(spans: &[Span]) -> Row<'_> {
+        Row {
+            lane: "client",
+            spans: spans.iter().collect(),
+        }
+    }
+
+    #[test]
+    fn work_is_seen_in_a_cell_that_it_shares_with_a_wait() {
+        let spans = [
+            span("waits for a core", 0, 100, SpanEnd::Done),
+            span("compute", 100, 110, SpanEnd::Done),
+            span("waits for a core", 110, 200, SpanEnd::Done),
+        ];
+        let axis = Axis::new([1], 200, 8);
+        let (bars, columns) = paint(&row(&spans), &axis, &Style::plain(80));
+        assert_eq!((bars.as_str(), columns), ("░░░░█░░░", 8));
+    }
+
+    #[test]
+    fn a_note_is_about_the_work_unless_the_wait_was_given_up() {
+        let style = Style::plain(80);
+        let note = |spans: &[Span]| note(&row(spans), 40, &style).0;
+        let wait = |end| span("waits for a core", 0, 100, end);
+        let work = span("compute", 100, 110, SpanEnd::Done);
+        assert_eq!(note(&[wait(SpanEnd::Done), work.clone()]), "compute");
+        assert_eq!(note(&[wait(SpanEnd::Done)]), "waits for a core");
+        let given_up = note(&[wait(SpanEnd::Cancelled), work]);
+        assert_eq!(given_up, "← waits for a core ╳ · compute");
     }
 }

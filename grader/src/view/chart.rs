@@ -11,7 +11,7 @@ use super::{
 };
 
 /// From this page width on, notes stand beside the bars.
-const NOTES_FROM: usize = 56;
+pub const NOTES_FROM: usize = 56;
 /// The narrowest plot that notes may leave.
 const MIN_PLOT: usize = 24;
 
@@ -54,7 +54,7 @@ impl Chart<'_> {
     }
 
     /// Where the axis ends: a running span is drawn past everything that ended.
-    fn end_ms(&self) -> u64 {
+    pub fn end_ms(&self) -> u64 {
         let instants = self.spans.iter().flat_map(instants);
         let last = instants.max().unwrap_or(0);
         let running = self.spans.iter().any(|span| span.end_ms.is_none());

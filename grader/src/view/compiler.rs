@@ -28,6 +28,13 @@ pub fn does_not_compile(exercise: &Exercise, verdict: &Verdict, style: &Style) -
     )
 }
 
+/// An example that the reader has changed does not compile.
+pub fn example_does_not_compile(name: &str, errors: &[Diagnostic], style: &Style) -> String {
+    let summary = count(errors.len() as u64, "error");
+    let summary = style.bold(&format!("{name} does not compile: {summary}"));
+    format!("{summary}\n\n{}", rendered(errors, style))
+}
+
 /// The learner's crate compiles, but not as the checks call it.
 pub fn contract_changed(exercise: &Exercise, verdict: &Verdict, style: &Style) -> String {
     let summary = format!(

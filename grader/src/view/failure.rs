@@ -71,7 +71,8 @@ fn said(exercise: &Exercise, check: &CheckVerdict, style: &Style) -> String {
     text::lines(lines)
 }
 
-fn values(check: &CheckVerdict, failure: &Failure, style: &Style) -> String {
+/// What should have been, and what was.
+pub fn values(check: &CheckVerdict, failure: &Failure, style: &Style) -> String {
     // The sentence and the table already say what a detector found.
     let told = match check.status {
         CheckStatus::Deadlock => !failure.sites.is_empty(),
@@ -115,7 +116,8 @@ fn chart(check: &CheckVerdict, failure: &Failure, style: &Style) -> String {
     .draw(style)
 }
 
-fn reasons(failure: &Failure, style: &Style) -> String {
+/// Why it came about, and where.
+pub fn reasons(failure: &Failure, style: &Style) -> String {
     let mut reasons = style.field("why", &style.learner(&failure.why));
     if let Some(location) = &failure.location {
         let place = style.place(location, style.field_width());

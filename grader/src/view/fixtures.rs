@@ -2,12 +2,16 @@
 
 pub use super::verdict_fixtures::*;
 
-use super::{footer::Key, style::Style};
+use kata_report::SpanEnd;
+
+use super::{demo::Shown, footer::Key, style::Style};
 use crate::model::{
+    demo::{self, Demo, Prediction, Setting},
     exercise::{About, Exercise},
     hints::TaskHints,
     marker::Marker,
     progress::{Entry, Progress},
+    verdict::{CheckStatus, CheckVerdict},
 };
 
 const TITLES: [(&str, &str, u32); 20] = [
@@ -109,6 +113,88 @@ pub fn progress() -> Progress {
         progress.exercises.insert(exercise.slug, entry);
     }
     progress
+}
+
+/// A demo with three settings.
+pub fn demo() -> Demo {
+    let setting = |name: &str, value, about: &str| Setting {
+        name: name.to_owned(),
+        value,
+        range: (1, 1000),
+        about: about.to_owned(),
+    };
+    Demo {
+        name: "rate_limited_client".to_owned(),
+        about: demo::About {
+            about: "A client spaces its calls; a server refuses what is too much".to_owned(),
+            read: "pitfalls#unbounded-concurrency".to_owned(),
+            crates: vec![],
+            settings: vec![
+                setting("calls", 12, "calls to be made"),
+                setting(
+                    "rate",
+                    10,
+                    "calls a second that the client's limiter lets through",
+                ),
+                setting("latency", 80, "ms that a call takes"),
+            ],
+            predict: vec![Prediction {
+                question: "The client goes twice as fast as the server allows: is it done sooner?"
+                    .to_owned(),
+                set: vec!["rate=20".to_owned()],
+            }],
+        },
+    }
+}
+
+/// What running it gave: waits, calls that came through, one that failed, one cancelled, and
+/// what the harness records by itself.
+pub fn demonstrated() -> CheckVerdict {
+    let call =
+        |number: u64, start, end, how| span(&format!("call {number}"), "call", start, end, how);
+    let wait = |number: u64, end| {
+        let lane = format!("call {number}");
+        span(&lane, "waits for its turn", 0, end, SpanEnd::Done)
+    };
+    CheckVerdict {
+        name: "demo".to_owned(),
+        task: 1,
+        status: CheckStatus::Passed,
+        points: 0,
+        max_points: 0,
+        runs: 1,
+        virtual_ms: 480,
+        output: "1 refused\n".to_owned(),
+        spans: vec![
+            wait(0, 0),
+            call(0, 0, 80, SpanEnd::Done),
+            wait(1, 100),
+            call(1, 100, 180, SpanEnd::Failed),
+            span("call 1", "waits for the server", 180, 400, SpanEnd::Done),
+            call(1, 400, 480, SpanEnd::Done),
+            wait(2, 200),
+            call(2, 200, 280, SpanEnd::Done),
+            wait(3, 300),
+            call(3, 300, 350, SpanEnd::Cancelled),
+            span("server <1>", "a & b", 50, 50, SpanEnd::Done),
+            span("task 1", "spawned at x.rs:3", 0, 480, SpanEnd::Done),
+            span("timer", "sleep", 0, 80, SpanEnd::Done),
+        ],
+        seed: None,
+        failure: None,
+    }
+}
+
+/// A view of [`demo`], one setting of it changed, when it gave this.
+pub fn shown(ran: &CheckVerdict, view: impl Fn(&Shown<'_>) -> String) -> String {
+    let demo = demo();
+    let values = demo.values(&["latency=90".to_owned()]).expect("a setting");
+    view(&Shown {
+        demo: &demo,
+        values: &values,
+        seed: 1,
+        ran,
+    })
 }
 
 pub fn hints() -> TaskHints {

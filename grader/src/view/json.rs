@@ -1,11 +1,18 @@
 //! What `--json` prints: one object on one line, its keys always in the same order.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use super::{progress, text::strip_escapes, verdict::marker};
+use super::{
+    demo::{Shown, told},
+    progress,
+    text::strip_escapes,
+    verdict::marker,
+};
 use crate::model::{
+    demo::Demo,
     exercise::Exercise,
     progress::{Entry, Progress},
+    tally::tallies,
     verdict::{CheckVerdict, Diagnostic, Failure, Verdict},
 };
 
@@ -124,6 +131,60 @@ fn day(exercise: &Exercise, entry: &Entry) -> Value {
         "last": entry.last,
         "completed": entry.completed,
     })
+}
+
+/// `kata demo --json`: every demo and its settings.
+pub fn demos(demos: &[Demo]) -> String {
+    let demos: Vec<Value> = demos
+        .iter()
+        .map(|demo| {
+            let settings = demo.about.settings.iter().map(|setting| {
+                json!({
+                    "name": setting.name,
+                    "value": setting.value,
+                    "least": setting.range.0,
+                    "most": setting.range.1,
+                    "about": setting.about,
+                })
+            });
+            json!({
+                "name": demo.name,
+                "about": demo.about.about,
+                "settings": settings.collect::<Vec<_>>(),
+            })
+        })
+        .collect();
+    line(&json!({ "version": VERSION, "demos": demos }))
+}
+
+/// `kata demo NAME --json`: one run, its spans, and what they come to.
+pub fn demo(shown: &Shown<'_>) -> String {
+    let spans = told(&shown.ran.spans);
+    let activities = tallies(&spans).into_iter().map(|tally| {
+        json!({
+            "label": tally.label,
+            "count": tally.count,
+            "peak": tally.peak,
+            "peak_ms": tally.peak_ms,
+            "failed": tally.failed,
+            "cancelled": tally.cancelled,
+        })
+    });
+    let settings = shown.values.iter();
+    let settings: Map<String, Value> = settings
+        .map(|(name, value)| (name.clone(), (*value).into()))
+        .collect();
+    line(&json!({
+        "version": VERSION,
+        "demo": shown.demo.name,
+        "settings": settings,
+        "seed": shown.seed,
+        "status": shown.ran.status.id(),
+        "virtual_ms": shown.ran.virtual_ms,
+        "activities": activities.collect::<Vec<_>>(),
+        "spans": spans,
+        "printed": shown.ran.output,
+    }))
 }
 
 fn line(object: &Value) -> String {

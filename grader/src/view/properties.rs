@@ -4,7 +4,7 @@ use kata_report::{Site, Span, SpanEnd};
 
 use super::{
     chart::Chart,
-    done, error,
+    demo, done, error,
     fixtures::{self, Rng},
     footer::{self, Phase, Timing},
     hints, list, progress,
@@ -132,9 +132,12 @@ fn pages(exercise: &Exercise, verdict: &Verdict, style: &Style) -> String {
     }
     for check in &verdict.checks {
         pages += &timeline::page(exercise, check, style);
+        pages += &fixtures::shown(check, |shown| demo::page(shown, style));
         pages += &error::block(&check.name, [check.output.clone()], style);
     }
     pages += &progress::table(&course, &fixtures::progress(), style);
+    pages += &demo::list(&[fixtures::demo()], style);
+    pages += &demo::settings(&fixtures::demo(), style);
     pages += &list::page(&course, &fixtures::progress(), style);
     pages += &hints::page(exercise, &fixtures::hints(), 2, style);
     pages += &footer::keys(&fixtures::KEYS, style);

@@ -5,7 +5,7 @@ use kata_report::{Span, SpanEnd};
 use super::{
     book,
     chart::Chart,
-    compiler, done, error, failure, fixtures,
+    compiler, demo, done, error, failure, fixtures,
     footer::{self, Phase, Timing},
     hints, json, list, markdown, progress,
     style::Style,
@@ -14,7 +14,7 @@ use super::{
 use crate::model::{
     book::name_own_links,
     marker::Marker,
-    verdict::{CheckStatus, Failure, Status},
+    verdict::{CheckStatus, CheckVerdict, Failure, Status},
 };
 
 /// A page with every kind of block.
@@ -31,6 +31,15 @@ thread that asks whoever was woken (see [deadlock](#deadlock)).
    │ queue │<────────┤ timer │
    └───────┘         └───────┘
 ```
+
+<details><summary>The same as a diagram</summary>
+
+```mermaid
+flowchart LR
+    timer -->|wake| queue
+```
+
+</details>
 
 ## What it means
 
@@ -325,6 +334,43 @@ snapshot!(the_foot_of_a_page, |style| {
         phases.concat()
     )
 });
+
+snapshot!(the_list_of_demos, |style| demo::list(
+    &[fixtures::demo(), fixtures::demo()],
+    style
+));
+snapshot!(a_demos_settings, |style| demo::settings(
+    &fixtures::demo(),
+    style
+));
+snapshot!(a_demo, |style| fixtures::shown(
+    &fixtures::demonstrated(),
+    |shown| { demo::page(shown, style) }
+));
+snapshot!(a_demo_that_waits_for_ever, |style| fixtures::shown(
+    &CheckVerdict {
+        status: CheckStatus::Deadlock,
+        failure: fixtures::deadlock()
+            .checks
+            .into_iter()
+            .find_map(|check| check.failure),
+        ..fixtures::demonstrated()
+    },
+    |shown| demo::page(shown, style)
+));
+
+#[test]
+fn a_demos_picture() {
+    let picture = fixtures::shown(&fixtures::demonstrated(), demo::picture);
+    insta::assert_snapshot!("a_demos_picture", picture);
+}
+
+#[test]
+fn json_of_a_demo() {
+    let line = fixtures::shown(&fixtures::demonstrated(), json::demo);
+    assert_eq!(line.lines().count(), 1);
+    insta::assert_snapshot!("json_of_a_demo", pretty(&line));
+}
 
 #[test]
 fn json_of_checks() {

@@ -113,6 +113,11 @@ impl Style {
         self.sign(" · ", " - ")
     }
 
+    /// A cell of a bar that only waits.
+    pub const fn wait(&self) -> char {
+        if self.ascii { '.' } else { '░' }
+    }
+
     /// The marker's emoji, or its four ASCII columns.
     pub const fn marker(&self, marker: Marker) -> &'static str {
         self.sign(marker.symbol(), marker.ascii())

@@ -8,7 +8,10 @@ use std::{
 use anyhow::{Context, Result, bail};
 
 use super::{disk, workspace::is_workspace};
-use crate::model::exercise::{About, Exercise};
+use crate::model::{
+    demo::{self, Demo},
+    exercise::{About, Exercise},
+};
 
 /// Where everything lies.
 ///
@@ -96,6 +99,41 @@ impl Course {
         self.trusted.join("docs").join(format!("{name}.md"))
     }
 
+    /// The demos, by name; those that cannot be read are told apart: `name: reason`.
+    pub fn demos(&self) -> (Vec<Demo>, Vec<String>) {
+        let folder = self.trusted.join("docs/demos");
+        let (mut demos, mut broken) = (Vec::new(), Vec::new());
+        for file in disk::names(&folder) {
+            let Some(name) = file.strip_suffix(".toml") else {
+                continue;
+            };
+            match read_demo(&folder.join(&file)) {
+                Ok(about) => demos.push(Demo {
+                    name: name.to_owned(),
+                    about,
+                }),
+                Err(error) => broken.push(format!("{name}: {error:#}")),
+            }
+        }
+        (demos, broken)
+    }
+
+    /// A demo's driver.
+    pub fn driver(&self, demo: &str) -> PathBuf {
+        self.trusted.join("docs/demos").join(format!("{demo}.rs"))
+    }
+
+    /// An example: the workspace's copy, which the reader may have changed, or else the course's.
+    pub fn example(&self, name: &str) -> PathBuf {
+        let file = format!("docs/examples/{name}.rs");
+        let own = self.workspace.join(&file);
+        if own.is_file() {
+            own
+        } else {
+            self.trusted.join(file)
+        }
+    }
+
     /// A day's text: the workspace's copy, or else the course's.
     pub fn readme(&self, exercise: &Exercise) -> PathBuf {
         let own = self.stub(exercise).join("README.md");
@@ -125,6 +163,11 @@ pub fn find_workspace(start: &Path) -> Option<PathBuf> {
 /// Whether the workspace brings its own hidden tests.
 pub fn is_clone(workspace: &Path) -> bool {
     workspace.join("grader/hidden").is_dir() && workspace.join("grader/harness").is_dir()
+}
+
+fn read_demo(file: &Path) -> Result<demo::About> {
+    let text = disk::text(file)?;
+    toml::from_str(&text).with_context(|| format!("not understood: {}", file.display()))
 }
 
 fn read_exercise(folder: &Path, slug: &str) -> Result<Exercise> {

@@ -49,8 +49,20 @@ struct Exercises;
 #[derive(RustEmbed)]
 #[folder = "$CARGO_MANIFEST_DIR/../docs"]
 #[include = "*.md"]
+#[include = "figures/*.svg"]
 struct Docs;
 
+#[derive(RustEmbed)]
+#[folder = "$CARGO_MANIFEST_DIR/../docs/examples"]
+#[include = "*.rs"]
+struct Examples;
+
+#[derive(RustEmbed)]
+#[folder = "$CARGO_MANIFEST_DIR/../docs/demos"]
+struct Demos;
+
+/// Says which releases of what the examples link.
+const BOOK: &[u8] = include_bytes!("../../../docs/Cargo.toml");
 const MANIFEST: &str = include_str!("../../../Cargo.toml");
 const LOCK: &[u8] = include_bytes!("../../../Cargo.lock");
 
@@ -65,11 +77,12 @@ fn under<E: RustEmbed>(prefix: &str, files: &mut Files) {
     }
 }
 
-/// What a learner gets: stubs, their manifests and texts, and the reference book.
+/// What a learner gets: stubs, their manifests and texts, the reference book and its examples.
 pub fn learner() -> Files {
     let (mut hidden, mut files) = (Files::new(), Files::new());
     under::<Exercises>("exercises", &mut files);
     under::<Docs>("docs", &mut files);
+    under::<Examples>("docs/examples", &mut files);
     under::<Hidden>("hidden", &mut hidden);
     for (path, bytes) in hidden {
         let mut parts = path.splitn(4, '/');
@@ -82,7 +95,7 @@ pub fn learner() -> Files {
     files
 }
 
-/// What the grader needs besides: hidden tests, harness, the solutions.
+/// What the grader needs besides: hidden tests, harness, the solutions, the demos.
 fn trusted() -> Result<Files> {
     let mut files = Files::new();
     under::<Hidden>("grader/hidden", &mut files);
@@ -90,6 +103,9 @@ fn trusted() -> Result<Files> {
     under::<Report>("grader/report", &mut files);
     under::<Solutions>("solutions", &mut files);
     under::<Docs>("docs", &mut files);
+    under::<Examples>("docs/examples", &mut files);
+    under::<Demos>("docs/demos", &mut files);
+    files.insert("docs/Cargo.toml".to_owned(), Cow::Borrowed(BOOK));
     // Its tests stay where they are, and a manifest must not name what is not there.
     if let Some(manifest) = files.get_mut("grader/harness/Cargo.toml") {
         let text = String::from_utf8_lossy(manifest).into_owned();
@@ -186,6 +202,7 @@ mod tests {
         assert!(files.contains_key("exercises/day01_basic_async/src/lib.rs"));
         assert!(files.contains_key("exercises/day01_basic_async/README.md"));
         assert!(files.contains_key("docs/pitfalls.md"));
+        assert!(files.contains_key("docs/examples/web_scraper.rs"));
         assert!(
             files
                 .keys()

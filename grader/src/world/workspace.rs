@@ -35,6 +35,7 @@ const README: &str = "\
     kata watch        grades the current day at every save
     kata progress     where you stand
     kata read         the reference book
+    kata demo         its examples, drawn in virtual time
     kata              goes on where you stopped
 
 Each day lies in `exercises/`: its README, and the stub in `src/lib.rs`.

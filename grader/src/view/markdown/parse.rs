@@ -2,7 +2,7 @@
 
 use std::iter::Peekable;
 
-use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
+use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
 
 use crate::{model::book, view::style::Style};
 
@@ -66,6 +66,11 @@ impl Reader<'_> {
                 (!words.trim().is_empty()).then_some(Block::Paragraph(words))?
             }
             Tag::Heading { level, .. } => Block::Heading(*level as usize, self.plain()),
+            // A diagram for browsers; the page draws it in text, too.
+            Tag::CodeBlock(CodeBlockKind::Fenced(language)) if &**language == "mermaid" => {
+                self.plain();
+                return None;
+            }
             Tag::CodeBlock(_) => Block::Code(self.plain().lines().map(str::to_owned).collect()),
             Tag::List(start) => self.list(*start),
             Tag::BlockQuote(_) => Block::Quote(self.blocks()),
