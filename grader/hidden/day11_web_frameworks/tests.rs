@@ -860,8 +860,19 @@ async fn limit_in_line(lab: Lab) {
         }));
         lab.settle().await;
     }
-    for caller in callers {
-        joined(caller).await;
+    for (number, caller) in callers.into_iter().enumerate() {
+        let served = timeout(ms(AGES_MS), joined(caller)).await;
+        lab.expect(served.is_ok())
+            .expected(format!("request {number} gets a place"))
+            .got(format!("it still waits at {} ms", lab.now_ms()))
+            .why(
+                "Places are free again, and nobody was woken for them. What waits for a place has \
+                 to live in the service from one `poll_ready` to the next: a wait that is begun \
+                 anew each time is dropped with its turn, and with its waker. And a place comes \
+                 back when its response is there.",
+            )
+            .pitfall("lost-wakeup")
+            .or_fail();
     }
     let starts: Vec<_> = desk
         .calls
@@ -959,6 +970,7 @@ async fn place_of_the_ready(lab: Lab) {
     let mut waiting = lab.probe(poll_fn(|cx| c.poll_ready(cx)));
     let pending = waiting.poll().is_pending();
     drop(b);
+    lab.settle().await;
     let woken = waiting.is_woken() && waiting.poll().is_ready();
     drop(waiting);
     lab.expect(pending && woken)
@@ -989,6 +1001,7 @@ async fn place_of_the_ready(lab: Lab) {
         why,
     );
     drop(response);
+    lab.settle().await;
     let why = "The fourth waited first, and left. Its turn is the fifth's, who came before the \
                first service asked again.";
     expect_ready(
