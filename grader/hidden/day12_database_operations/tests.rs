@@ -1538,6 +1538,13 @@ async fn panics(lab: Lab) {
             .pitfall("cleanup-forgotten")
             .or_fail();
         let lease = lent(&lab, &server, &pool, FREE, "leaked-resource").await;
+        let peak = server.books(|books| books.peak);
+        lab.expect(peak == 1)
+            .expected("the connection is lent again when its rollback has ended")
+            .got(format!("{peak} connections at once, and there is one slot"))
+            .why("As long as a connection is being rolled back it takes up its slot.")
+            .pitfall("cleanup-forgotten")
+            .or_fail();
         drop(lease);
         expect_written(
             &lab,
@@ -1880,6 +1887,7 @@ async fn held_between(lab: Lab) {
         .or_fail();
 
     // Dropped between two attempts, or in the middle of one.
+    drop(pool);
     let server = Server::new(
         &lab,
         plan().fails(|kind, nth| (kind == "write" && nth == 0).then(locked)),
