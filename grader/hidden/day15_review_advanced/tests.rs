@@ -379,6 +379,17 @@ pub async fn shift(pool: &Pool, from: &str, to: &str, count: u32)
     }
     outcome
 }
+
+async fn rebook(conn: &mut Pooled, from: &str, to: &str, count: u32)
+    -> Result<(), DbError> {
+    let has = conn.stock(from).await?.unwrap_or(0);
+    let gets = conn.stock(to).await?.unwrap_or(0);
+    let Some(left) = has.checked_sub(count) else {
+        return Err(DbError(\"not so many\".to_owned()));
+    };
+    conn.set_stock(from, left).await?;
+    conn.set_stock(to, gets + count).await
+}
 ";
 
 async fn question_14(lab: Lab) {
@@ -555,7 +566,8 @@ async fn question_17(lab: Lab) {
             })
             .why(
                 "Ask for nothing that `Gate` does not promise. Mind that each `pass` moves the \
-                 next turn.",
+                 next turn, and that an instant is not a poll: what passes at once may have to \
+                 be polled again.",
             )
             .pitfall("wrong-result")
             .or_fail();
@@ -765,7 +777,7 @@ impl Conn for Link {
         item: &'a str,
         count: u32,
     ) -> BoxFuture<'a, Result<u64, DbError>> {
-        let call = self.call(&format!("order of {count} {item}"));
+        let call = self.call(&format!("order: {item} {count}"));
         Box::pin(async move {
             call.await?;
             let id = {
@@ -785,7 +797,7 @@ impl Conn for Link {
         item: &'a str,
         count: u32,
     ) -> BoxFuture<'a, Result<(), DbError>> {
-        let call = self.call(&format!("delivery of {count} {item}"));
+        let call = self.call(&format!("delivery: {item} {count}"));
         Box::pin(async move {
             call.await?;
             self.write(|change| change.deliveries.push((item.to_owned(), count)));
@@ -845,7 +857,7 @@ impl Printer for TestedPrinter {
             std::thread::sleep(Duration::from_millis(1));
         }
         assert!((self.works)(order.count), "out of paper");
-        format!("{} {} for order {}", order.count, order.item, order.id)
+        format!("invoice {}: {} {}", order.id, order.item, order.count)
     }
 }
 
@@ -957,7 +969,7 @@ impl World {
         self.ask(Method::POST, &path, &json!({"count": count}))
     }
 
-    /// `done: 2 pears for order 1`, or the answer's code.
+    /// `done: invoice 1: pears 2`, or the answer's code.
     async fn status(&self, id: u64) -> String {
         let path = format!("/orders/{id}");
         in_words(self.ask(Method::GET, &path, &Value::Null).await)
@@ -1131,7 +1143,7 @@ async fn printed(lab: Lab) {
     let after = world.status(id).await;
     lab.expect_eq(
         &[before.as_str(), after.as_str()],
-        &["accepted", "done: 2 pears for order 1"],
+        &["accepted", "done: invoice 1: pears 2"],
     )
     .why(why)
     .pitfall("blocking-the-runtime")
@@ -1180,7 +1192,7 @@ async fn leaves(lab: Lab) {
     let why = "Somebody else waits for the same order, and stays.";
     let outcome = soon(&lab, "the outcome", joined(stays), why, "lost-wakeup").await;
     let took = lab.now().saturating_sub(began);
-    lab.expect_eq(&outcome.as_str(), &"done: 2 pears for order 1")
+    lab.expect_eq(&outcome.as_str(), &"done: invoice 1: pears 2")
         .why(why)
         .pitfall("wrong-result")
         .or_fail();
@@ -1303,8 +1315,8 @@ async fn printer_panics(lab: Lab) {
     let second = world.accepted("pears", 3).await;
     sleep(ms(2 * CHARGE_MS + 1)).await;
     let got = [world.status(first).await, world.status(second).await];
-    lab.expect(got[0].starts_with("failed") && got[1] == "done: 3 pears for order 2")
-        .expected("order 1 failed; order 2 done: 3 pears for order 2")
+    lab.expect(got[0].starts_with("failed") && got[1] == "done: invoice 2: pears 3")
+        .expected("order 1 failed; order 2 done: invoice 2: pears 3")
         .got(format!("order 1 {}; order 2 {}", got[0], got[1]))
         .why(
             "The printer panics on order 1. In the worker's own task that ends the worker, and \
@@ -1385,7 +1397,7 @@ async fn whole_day(lab: Lab) {
         got.push(world.status(id).await);
     }
     lab.expect(
-        got[0] == "done: 1 pears for order 1"
+        got[0] == "done: invoice 1: pears 1"
             && got[1] == "failed: declined: no money"
             && got[2].starts_with("failed")
             && got[3..].iter().all(|status| status.starts_with("done")),
