@@ -71,7 +71,7 @@ impl From<rusqlite::Error> for DbError {
 
 /// An error that tells whether the same transaction may succeed later.
 pub trait IsBusy {
-    /// Whether it is worth while to try again.
+    /// Whether it is worthwhile to try again.
     fn is_busy(&self) -> bool;
 }
 

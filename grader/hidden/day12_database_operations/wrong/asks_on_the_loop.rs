@@ -1,6 +1,7 @@
 //! wrong: whether a transaction is open is asked on the runtime's thread, which waits for the lock
 //! fails: after a call that was dropped the connection is in order: blocked
 //! pitfall: blocking-the-runtime
+//! line: 93
 
 mod given;
 

@@ -2,6 +2,7 @@
 //! fails: the database is never called on the runtime's thread: failed
 //! fails: in a storm the file holds each transfer whole, or not at all: failed
 //! pitfall: blocking-the-runtime
+//! line: 39
 
 mod given;
 

@@ -3,6 +3,7 @@
 //! fails: after a call that was dropped the connection is in order: blocked
 //! fails: in a storm the file holds each transfer whole, or not at all: failed
 //! pitfall: blocking-the-runtime
+//! line: 57
 
 mod given;
 
