@@ -376,27 +376,6 @@ pub async fn call<T, E>(
     self.leave(outcome.is_ok());
     outcome.map_err(CallError::Failed)
 }
-
-fn enter(&self) -> bool {
-    let mut state = self.state();
-    match *state {
-        BreakerState::Closed => true,
-        BreakerState::Open { until } if until <= Instant::now() => {
-            *state = BreakerState::HalfOpen;
-            true
-        }
-        BreakerState::Open { .. } | BreakerState::HalfOpen => false,
-    }
-}
-
-fn leave(&self, well: bool) {
-    *self.state() = if well {
-        BreakerState::Closed
-    } else {
-        let until = Instant::now() + self.cool_down;
-        BreakerState::Open { until }
-    };
-}
 ";
 
 /// Three waits, and an outcome.
@@ -711,6 +690,7 @@ struct Plant {
 struct PlantState {
     accepting: bool,
     requests: BTreeMap<String, AbortHandle>,
+    taken_in_late: u32,
     jobs: u32,
     worker: bool,
     database: bool,
@@ -727,6 +707,7 @@ impl Plant {
             state: Mutex::new(PlantState {
                 accepting: true,
                 requests: BTreeMap::new(),
+                taken_in_late: 0,
                 jobs: 1,
                 worker: true,
                 database: true,
@@ -784,6 +765,7 @@ impl Plant {
         for number in 0..20 {
             sleep(ms(15)).await;
             if lock(&self.state).accepting {
+                lock(&self.state).taken_in_late += 1;
                 self.take_in(&format!("late request {number}"), 30);
             }
         }
@@ -880,11 +862,18 @@ async fn question_i8(lab: Lab) {
         // Whoever was left running comes to closed doors.
         sleep(ms(500)).await;
         joined(visitors).await;
-        let (lost, got_aborted, closed) = {
+        let (late, lost, got_aborted, closed) = {
             let state = lock(&plant.state);
             let closed = !state.accepting && !state.worker && !state.database && !state.log;
-            (state.lost.clone(), state.aborted.join(", "), closed)
+            let lost = state.lost.clone();
+            (state.taken_in_late, lost, state.aborted.join(", "), closed)
         };
+        lab.expect_eq(&late, &0)
+            .expected("no request is taken in once the shutdown has begun")
+            .got(format!("{late} requests"))
+            .why("As long as new ones come in there is no last one to wait for.")
+            .pitfall("never-ends")
+            .or_fail();
         lab.expect(lost.is_empty())
             .expected("nothing is lost")
             .got(lost.join("; "))
@@ -1037,11 +1026,26 @@ async fn question_i10(lab: Lab) {
                     .or_fail();
             }
             Err(error) => {
-                lab.expect(fate == "panic" && error.is_panic())
+                lab.expect(fate == "panic")
                     .expected("`gather` returns the error")
                     .got("it panics")
                     .why("An error is a value, not a panic.")
                     .pitfall("panics")
+                    .or_fail();
+                let panic = error.into_panic();
+                let said = panic.downcast_ref::<String>().map_or("", String::as_str);
+                lab.expect_eq(said, format!("job {bad} panics").as_str())
+                    .expected(format!("the panic of job {bad} goes on in the caller"))
+                    .got(if said.is_empty() {
+                        "a panic of another kind".to_owned()
+                    } else {
+                        said.to_owned()
+                    })
+                    .why(
+                        "Whoever hears of the panic wants to know what it said. \
+                         `resume_unwind(error.into_panic())` passes on what was thrown.",
+                    )
+                    .pitfall("lost-panic")
                     .or_fail();
             }
         }
@@ -1091,14 +1095,16 @@ fn queue_of(lab: &Lab, settings: Settings, jobs: &[(u8, &str)]) -> Arc<Queue> {
 
 /// A lease, which comes at this instant: a job is ready.
 async fn lease_now(lab: &Lab, queue: &Queue, why: &str) -> Lease {
-    let leased = timeout(Duration::ZERO, queue.lease()).await;
+    let (now, now_ms) = (Instant::now(), lab.now_ms());
+    let leased = timeout(ms(1), queue.lease()).await;
     let got = match &leased {
-        Ok(Some(_)) => "",
+        Ok(Some(_)) if Instant::now() == now => "",
+        Ok(Some(_)) => "it comes later",
         Ok(None) => "None, as if the queue were drained",
         Err(_) => "lease() waits",
     };
     lab.expect(got.is_empty())
-        .expected(format!("a lease at {} ms", lab.now_ms()))
+        .expected(format!("a lease at {now_ms} ms"))
         .got(got)
         .why(why)
         .pitfall("wrong-result")
@@ -1109,6 +1115,7 @@ async fn lease_now(lab: &Lab, queue: &Queue, why: &str) -> Lease {
 
 /// No job is ready now.
 async fn expect_none_ready(lab: &Lab, queue: &Queue, why: &str) {
+    lab.settle().await;
     let leased = timeout(Duration::ZERO, queue.lease()).await;
     lab.expect(leased.is_err())
         .expected(format!("no job is ready at {} ms", lab.now_ms()))
@@ -1351,7 +1358,7 @@ async fn bounded(lab: Lab) {
     let push = |name: &str, kept: &mut Vec<Weak<str>>| {
         let payload: Arc<str> = name.into();
         kept.push(Arc::downgrade(&payload));
-        queue.push(1, payload)
+        queue.push(u8::from(name == "a"), payload)
     };
     let expect = |got: Result<u64, PushError>, expected, why: &str| {
         lab.expect_eq(&got, &expected)
@@ -1623,6 +1630,27 @@ async fn draining(lab: Lab) {
         .pitfall("never-ends")
         .or_fail();
     expect_closed(&lab, &queue);
+
+    // The last job is leased during the drain, and its worker vanishes.
+    let once = Settings {
+        attempts: NonZeroU32::MIN,
+        ..settings()
+    };
+    let queue = queue_of(&lab, once, &[(1, "a")]);
+    let notes = Notes::new(&lab);
+    let drain = drains(&queue, &notes, ms(60_000));
+    sleep(ms(30)).await;
+    let end_ms = lab.now_ms() + 100;
+    lease_now(&lab, &queue, "A job is ready, and can be leased.").await;
+    sleep(ms(200)).await;
+    notes.expect(
+        &format!("drained@{end_ms}"),
+        "When the drain began the job was ready, and there was no instant to wait for. Then it was \
+         leased, for its only attempt, and the lease expired 100 ms later: the job is dead, and \
+         the drain ends. It has to learn of the lease, to know of its expiry.",
+        "lost-wakeup",
+    );
+    joined(drain).await;
 
     // The last job dies, by a failure or because its lease expires.
     for expires in [false, true] {
@@ -2280,11 +2308,7 @@ async fn faults(lab: Lab) {
         .why(why)
         .pitfall("never-ends")
         .or_fail();
-    let until = Instant::now() + ms(1_000);
-    for worker in workers {
-        soon(&lab, "a worker", joined(worker), why, "never-ends").await;
-    }
-    sleep_until(until).await;
+    lab.settle().await;
     for dead in queue.take_dead() {
         ledger.died(&dead);
     }
@@ -2298,11 +2322,17 @@ async fn faults(lab: Lab) {
         .expected("every job that was accepted is done, or dead, after the drain")
         .got(lost.unwrap_or_default())
         .why(
-            "At least once: a job may be done twice, but it must not vanish. Where was it when its \
-             worker, or its request, was dropped?",
+            "At least once: a job may be done twice, but it must not vanish, and a drain does not \
+             end before it. Where was it when its worker, or its request, was dropped?",
         )
-        .pitfall("cancellation-ignored")
+        .pitfall("cleanup-forgotten")
         .or_fail();
+    let until = Instant::now() + ms(1_000);
+    for worker in workers {
+        soon(&lab, "a worker", joined(worker), why, "never-ends").await;
+    }
+    sleep_until(until).await;
+    ledger.expect_no_complaint();
     lab.expect_no_tasks_left()
         .await
         .why("When a queue is drained nothing of it may run on: no timer of a lease or a delay.")

@@ -188,10 +188,13 @@ pub fn answer_i9() -> [Model; 5] {
 
 // ------------------------------------------------- Task 3: complete
 
+/// A future that an executor runs.
+type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// Question I7: an executor. It owns the futures; wakers know only their numbers.
 #[derive(Default)]
 pub struct Executor {
-    futures: BTreeMap<usize, (Pin<Box<dyn Future<Output = ()> + Send>>, Arc<Flag>)>,
+    futures: BTreeMap<usize, (Task, Arc<Flag>)>,
     ready: Arc<Mutex<VecDeque<usize>>>,
     spawned: usize,
 }
@@ -375,6 +378,9 @@ impl Queue {
             let due = {
                 let mut state = self.now();
                 if let Some(lease) = state.lease(&self.settings) {
+                    drop(state);
+                    // For whoever waits for the end: there is an expiry to know of.
+                    self.changed.notify_waiters();
                     return Some(lease);
                 }
                 if state.closed && state.unfinished() == 0 {
