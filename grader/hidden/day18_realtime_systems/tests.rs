@@ -217,7 +217,7 @@ struct Guest {
 
 impl Guest {
     /// A guest, and the server's end of its wire. Instants count from `start_ms`.
-    fn new(lab: &Lab, start_ms: u64, habits: Habits) -> (Self, Wire) {
+    fn new(lab: &Lab, name: &'static str, start_ms: u64, habits: Habits) -> (Self, Wire) {
         let (wire, server) = duplex(habits.wire);
         let (reader, writer) = split(wire);
         let writer = Arc::new(tokio::sync::Mutex::new(Some(writer)));
@@ -225,6 +225,7 @@ impl Guest {
         let log = Log::default();
         let notes = Notes {
             lab: lab.clone(),
+            name,
             start_ms,
             log: Arc::clone(&log),
         };
@@ -269,6 +270,7 @@ impl Guest {
 
 struct Notes {
     lab: Lab,
+    name: &'static str,
     start_ms: u64,
     log: Log,
 }
@@ -295,7 +297,11 @@ async fn read_all(
     writer: Writer,
 ) {
     // The guest keeps the sender as long as it reads.
+    let deaf = (!habits.reads).then(|| notes.lab.span(notes.name, "reads nothing"));
     let _ = may_read.wait_for(|reads| *reads).await;
+    if let Some(deaf) = deaf {
+        deaf.done();
+    }
     loop {
         let frame = read_frame(&mut reader).await;
         notes.note(&frame);
@@ -317,7 +323,11 @@ async fn read_all(
             }
             Frame::Message { .. } => {}
         }
-        sleep(ms(habits.pace_ms)).await;
+        if habits.pace_ms > 0 {
+            let rest = notes.lab.span(notes.name, "rests");
+            sleep(ms(habits.pace_ms)).await;
+            rest.done();
+        }
     }
 }
 
@@ -380,7 +390,7 @@ impl Party {
 
     /// Lets a guest in: it is a member when this returns.
     async fn joins(&self, name: &'static str, policy: Policy, habits: Habits) -> Member {
-        let (guest, wire) = Guest::new(&self.lab, self.start_ms, habits);
+        let (guest, wire) = Guest::new(&self.lab, name, self.start_ms, habits);
         let socket = server_side(wire).await;
         let (room, lab, start_ms) = (self.room.clone(), self.lab.clone(), self.start_ms);
         let left = Arc::new(Mutex::new(None));
@@ -447,8 +457,14 @@ impl Party {
         let got = member.left();
         self.lab
             .expect(got == expected)
-            .expected(format!("the join of {name} returns {expected}"))
-            .got(got)
+            .expected(match expected {
+                "nothing" => format!("the join of {name} has not returned yet"),
+                returned => format!("the join of {name} returns {returned}"),
+            })
+            .got(match got.as_str() {
+                "nothing" => "it has not returned yet",
+                returned => returned,
+            })
             .why(why)
             .pitfall(pitfall)
             .or_fail();
@@ -626,7 +642,7 @@ struct Echo {
 impl Echo {
     async fn new(lab: &Lab) -> Self {
         let start_ms = lab.now_ms();
-        let (guest, wire) = Guest::new(lab, start_ms, PROMPT);
+        let (guest, wire) = Guest::new(lab, "client", start_ms, PROMPT);
         let socket = server_side(wire).await;
         let leave = Arc::new(Mutex::new(None));
         let (ended, at) = (Arc::clone(&leave), lab.clone());
@@ -670,7 +686,10 @@ impl Echo {
         self.lab
             .expect(got == expected)
             .expected(format!("{what}: echo returns {expected}"))
-            .got(got)
+            .got(match got.as_str() {
+                "nothing" => "it has not returned yet",
+                returned => returned,
+            })
             .why(why)
             .pitfall(pitfall)
             .or_fail();
@@ -1370,7 +1389,7 @@ async fn join_dropped(lab: Lab) {
         let bob = party.joins("bob", Policy::DropOldest, PROMPT).await;
         let cleo = party.joins("cleo", Policy::DropOldest, PROMPT).await;
         // Reads nothing before 30 ms: so `join` is dropped in the middle of a send, too.
-        let (ann, wire) = Guest::new(&lab, party.start_ms, STALLED);
+        let (ann, wire) = Guest::new(&lab, "ann", party.start_ms, STALLED);
         let ann = Arc::new(ann);
         let socket = server_side(wire).await;
         let script = {

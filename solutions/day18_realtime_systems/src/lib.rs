@@ -436,6 +436,8 @@ impl Room {
                 member.out.cancel();
             }
         }
+        // `wait` ends when the tracker is closed and no token is left. Tokens can
+        // still be taken: who comes too late is waited for as well.
         self.hub.connections.close();
         self.hub.connections.wait().await;
     }
