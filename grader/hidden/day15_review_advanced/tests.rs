@@ -44,7 +44,7 @@ fn main() -> ExitCode {
         .check("question 17: a test that catches three mutants", 2, question_17)
         .seeds(8)
         .task(3)
-        .check("an order and a delivery of one item both come to their end", 2, both_end)
+        .check("an order and a delivery of one item both end", 2, both_end)
         .check("orders of other items wait for nobody", 3, others_wait_for_nobody)
         .check("an invoice is printed off the runtime's thread", 2, printed)
         .task(4)
@@ -388,7 +388,7 @@ async fn rebook(conn: &mut Pooled, from: &str, to: &str, count: u32)
         return Err(DbError(\"not so many\".to_owned()));
     };
     conn.set_stock(from, left).await?;
-    conn.set_stock(to, gets + count).await
+    conn.set_stock(to, gets.saturating_add(count)).await
 }
 ";
 
@@ -558,6 +558,11 @@ async fn tested(kind: Kind) -> Option<Result<(), String>> {
 async fn question_17(lab: Lab) {
     for kind in [Kind::Lock, Kind::Permit] {
         let outcome = tested(kind).await;
+        if let Some(Err(message)) = &outcome
+            && message.starts_with("not yet implemented")
+        {
+            resume_unwind(Box::new(message.clone()));
+        }
         lab.expect(outcome == Some(Ok(())))
             .expected("a gate that keeps to what is promised passes the test")
             .got(match outcome {
@@ -999,7 +1004,7 @@ impl World {
     }
 
     /// Every order that is written down is known, and the stock is what the orders left of it.
-    async fn expect_whole(&self, at_first: u32, item: &str, why: &str) {
+    async fn expect_whole(&self, item: &str, why: &str, pitfall: &str) {
         let data = self.db.data();
         for id in data.orders.keys() {
             let status = self.status(*id).await;
@@ -1021,17 +1026,17 @@ impl World {
             .filter(|row| row.0 == item)
             .map(|row| row.1)
             .sum();
-        let expected = (at_first + came).checked_sub(sold);
+        let expected = (10 + came).checked_sub(sold);
         let got = data.stock.get(item).copied();
         self.lab
             .expect(got == expected)
             .expected(format!(
-                "{at_first} {item} at first, {came} delivered, {sold} sold: {} left",
+                "10 {item} at first, {came} delivered, {sold} sold: {} left",
                 expected.map_or("fewer than none".to_owned(), |left| left.to_string())
             ))
             .got(format!("{} left", got.unwrap_or_default()))
             .why(why)
-            .pitfall("shared-state-race")
+            .pitfall(pitfall)
             .or_fail();
     }
 }
@@ -1081,7 +1086,7 @@ async fn both_end(lab: Lab) {
         why,
         "deadlock",
     );
-    world.expect_whole(10, "pears", why).await;
+    world.expect_whole("pears", why, "shared-state-race").await;
 }
 
 async fn others_wait_for_nobody(lab: Lab) {
@@ -1107,7 +1112,7 @@ async fn others_wait_for_nobody(lab: Lab) {
     }
     let why = "Whoever changes a stock reads it first, and nobody may change it in between: that \
                is what the item's lock is for.";
-    world.expect_whole(10, "pears", why).await;
+    world.expect_whole("pears", why, "shared-state-race").await;
     let others = 5 * unit + unit / 2;
     notes.expect(
         &format!(
@@ -1219,14 +1224,25 @@ async fn dropped_order(lab: Lab) {
                    rolled back, and it has not ended before the commit has.";
         let next = somebody_else(&world.pool);
         soon(&lab, "the next one", next, why, "cleanup-forgotten").await;
-        world.expect_whole(10, "pears", why).await;
+        world.expect_whole("pears", why, "cleanup-forgotten").await;
         let next = world.order("pears", 3);
         let (code, _) = soon(&lab, "the next order", next, why, "cleanup-forgotten").await;
         lab.expect_eq(&code, &201)
             .why("The next order finds all as if the first had never been, or had come to its end.")
             .pitfall("cleanup-forgotten")
             .or_fail();
-        world.expect_whole(10, "pears", why).await;
+        world.expect_whole("pears", why, "cleanup-forgotten").await;
+    })
+    .await;
+
+    lab.cancel_sweep(async |cancel: Cancel| {
+        let world = World::new(&lab, &Setting::new(unit));
+        let _ = cancel.drop_at(world.delivery("pears", 5)).await;
+        let why = "A delivery was dropped half way: it is written down and its pieces are on the \
+                   shelf, or neither. Both belong into one transaction.";
+        let next = somebody_else(&world.pool);
+        soon(&lab, "the next one", next, why, "cleanup-forgotten").await;
+        world.expect_whole("pears", why, "cleanup-forgotten").await;
     })
     .await;
 }
@@ -1367,7 +1383,7 @@ async fn whole_day(lab: Lab) {
     for task in tasks {
         soon(&lab, "a request", joined(task), why, "deadlock").await;
     }
-    world.expect_whole(10, "plums", why).await;
+    world.expect_whole("plums", why, "shared-state-race").await;
     let at = |units: u64| began + units * unit;
     notes.expect(
         &format!(
@@ -1410,7 +1426,7 @@ async fn whole_day(lab: Lab) {
     .why("An order that was accepted has an outcome, also if the shop closes meanwhile.")
     .pitfall("swallowed-error")
     .or_fail();
-    world.expect_whole(10, "pears", why).await;
+    world.expect_whole("pears", why, "shared-state-race").await;
     lab.expect_no_tasks_left().await.why(why).or_fail();
 
     let changed = lab.changed_lines().unwrap_or_default();

@@ -125,7 +125,7 @@ async fn rebook(conn: &mut Pooled, from: &str, to: &str, count: u32) -> Result<(
         return Err(DbError("not so many".to_owned()));
     };
     conn.set_stock(from, left).await?;
-    conn.set_stock(to, gets + count).await
+    conn.set_stock(to, gets.saturating_add(count)).await
 }
 
 /// Question 14: nobody gets to the rollback of a future that was dropped.
@@ -247,7 +247,7 @@ impl Shop {
         let item = self.item(name);
         let _item = item.lock().await;
         let stock = tx.conn.stock(name).await?.ok_or(ShopError::Unknown)?;
-        tx.conn.set_stock(name, stock + count).await?;
+        tx.conn.set_stock(name, stock.saturating_add(count)).await?;
         tx.commit().await?;
         Ok(())
     }

@@ -1,5 +1,5 @@
 //! wrong: holds a connection and wants the item, while an order does it the other way round
-//! fails: an order and a delivery of one item both come to their end: deadlock
+//! fails: an order and a delivery of one item both end: deadlock
 //! fails: orders of other items wait for nobody: deadlock
 //! fails: a whole day, mended in few lines: failed
 //! pitfall: deadlock
@@ -126,7 +126,7 @@ async fn rebook(conn: &mut Pooled, from: &str, to: &str, count: u32) -> Result<(
         return Err(DbError("not so many".to_owned()));
     };
     conn.set_stock(from, left).await?;
-    conn.set_stock(to, gets + count).await
+    conn.set_stock(to, gets.saturating_add(count)).await
 }
 
 /// Question 14: nobody gets to the rollback of a future that was dropped.
@@ -248,7 +248,7 @@ impl Shop {
         let item = self.item(name);
         let _item = item.lock().await;
         let stock = tx.conn.stock(name).await?.ok_or(ShopError::Unknown)?;
-        tx.conn.set_stock(name, stock + count).await?;
+        tx.conn.set_stock(name, stock.saturating_add(count)).await?;
         tx.commit().await?;
         Ok(())
     }

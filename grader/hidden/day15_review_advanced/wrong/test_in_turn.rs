@@ -124,7 +124,7 @@ async fn rebook(conn: &mut Pooled, from: &str, to: &str, count: u32) -> Result<(
         return Err(DbError("not so many".to_owned()));
     };
     conn.set_stock(from, left).await?;
-    conn.set_stock(to, gets + count).await
+    conn.set_stock(to, gets.saturating_add(count)).await
 }
 
 /// Question 14: nobody gets to the rollback of a future that was dropped.
@@ -246,7 +246,7 @@ impl Shop {
         let tx = Tx::begin(&mut *conn).await?;
         tx.conn.insert_delivery(name, count).await?;
         let stock = tx.conn.stock(name).await?.ok_or(ShopError::Unknown)?;
-        tx.conn.set_stock(name, stock + count).await?;
+        tx.conn.set_stock(name, stock.saturating_add(count)).await?;
         tx.commit().await?;
         Ok(())
     }

@@ -123,7 +123,7 @@ async fn rebook(conn: &mut Pooled, from: &str, to: &str, count: u32) -> Result<(
         return Err(DbError("not so many".to_owned()));
     };
     conn.set_stock(from, left).await?;
-    conn.set_stock(to, gets + count).await
+    conn.set_stock(to, gets.saturating_add(count)).await
 }
 
 /// Question 14: nobody gets to the rollback of a future that was dropped.
@@ -302,7 +302,7 @@ impl Desk {
         let mut session = Session::start(&self.resources.pool).await?;
         session.connection.insert_delivery(product, pieces).await?;
         let there = session.pieces(product).await?;
-        let all = there + pieces;
+        let all = there.saturating_add(pieces);
         session.connection.set_stock(product, all).await?;
         session.finish().await
     }
