@@ -506,7 +506,7 @@ async fn lent(
             lease.id()
         ))
         .why(
-            "The next one writes into a transaction that is not his, and that nobody commits. \
+            "The next one writes into a transaction of somebody else, which nobody commits. \
              Roll back before the connection goes back to the pool, on every way out.",
         )
         .pitfall("cleanup-forgotten")
@@ -1045,13 +1045,17 @@ async fn in_order(lab: Lab) {
             sleep(ms(user)).await;
             let lease = pool.acquire().await;
             let at_ms = lab.now_ms() - begin_ms;
+            let held = lab.span("connection 0", format!("user {user}"));
             sleep(ms(hold_ms)).await;
+            held.done();
             drop(lease);
             (at_ms, format!("user {user}"))
         })
     });
     let users: Vec<_> = users.collect();
+    let held = lab.span("connection 0", "held");
     sleep(ms(hold_ms)).await;
+    held.done();
     drop(first);
     let mut got = Vec::new();
     for user in users {
@@ -1078,14 +1082,18 @@ async fn in_order(lab: Lab) {
         tokio::spawn(async move {
             let lease = pool.acquire().await;
             let at_ms = lab.now_ms() - begin_ms;
+            let held = lab.span("connection 0", "the one who waits");
             sleep(ms(hold_ms)).await;
+            held.done();
             drop(lease);
             at_ms
         })
     };
     let mut turns = Vec::new();
     for _ in 0..4 {
+        let held = lab.span("connection 0", "the one who asks again");
         sleep(ms(hold_ms)).await;
+        held.done();
         drop(greedy);
         greedy = lent(&lab, &server, &pool, IN_TURN, "shared-state-race").await;
         turns.push(lab.now_ms() - begin_ms);
@@ -1218,7 +1226,7 @@ async fn failed_open(lab: Lab) {
                 "{failed:?} after {} ms, in turn {turn}",
                 took.as_millis()
             ))
-            .why("`connect` failed: the caller wants to know, and it is for him to try again.")
+            .why("`connect` failed: the caller wants to know, and may try again.")
             .pitfall("swallowed-error")
             .or_fail();
     }
@@ -1895,7 +1903,7 @@ async fn held_between(lab: Lab) {
         .expected(format!("another transaction in between: Ok after {work_ms} ms"))
         .got(format!("{other:?} after {} ms", took.as_millis()))
         .why(
-            "Whoever waits for his next attempt does nothing with a connection. Held meanwhile, it \
+            "Whoever waits for the next attempt does nothing with a connection. Held meanwhile, it \
              is missing in the pool just when there is a crowd; perhaps to the one who has the lock.",
         )
         .pitfall("leaked-resource")

@@ -1,7 +1,7 @@
 //! wrong: whether a transaction is open is asked on the runtime's thread, which waits for the lock
 //! fails: after a call that was dropped the connection is in order: blocked
 //! pitfall: blocking-the-runtime
-//! line: 93
+//! line: 88
 
 mod given;
 
@@ -20,9 +20,6 @@ pub use given::*;
 
 /// A `SQLite` connection whose work is done off the runtime's thread.
 pub struct Sqlite {
-    // Shared with the jobs. A job that was begun cannot be stopped, so it may
-    // outlive the call that began it, and the next one has to wait for it. That
-    // wait is in the job, too: the lock is never taken on the runtime's thread.
     connection: Arc<Mutex<Connection>>,
 }
 
@@ -52,8 +49,6 @@ impl Sqlite {
     {
         let connection = Arc::clone(&self.connection);
         blocking(move || {
-            // Poison says that an earlier job panicked. SQLite's own state is
-            // sound all the same, and its transaction is for the pool to end.
             let connection = connection.lock();
             job(&mut connection.unwrap_or_else(PoisonError::into_inner))
         })

@@ -86,7 +86,7 @@ impl Conn for Sqlite {
 
     fn rollback(&mut self) -> BoxFuture<'_, Result<(), DbError>> {
         Box::pin(self.call(|connection| {
-            // Asked inside the job, after whatever was begun before.
+            // Asked in the job, when all jobs before have ended.
             if connection.is_autocommit() {
                 return Ok(());
             }

@@ -19,9 +19,6 @@ pub use given::*;
 
 /// A `SQLite` connection whose work is done off the runtime's thread.
 pub struct Sqlite {
-    // Shared with the jobs. A job that was begun cannot be stopped, so it may
-    // outlive the call that began it, and the next one has to wait for it. That
-    // wait is in the job, too: the lock is never taken on the runtime's thread.
     connection: Arc<Mutex<Connection>>,
 }
 
@@ -82,7 +79,7 @@ impl Conn for Sqlite {
 
     fn rollback(&mut self) -> BoxFuture<'_, Result<(), DbError>> {
         Box::pin(self.call(|connection| {
-            // Asked inside the job, after whatever was begun before.
+            // Asked in the job, when all jobs before have ended.
             if connection.is_autocommit() {
                 return Ok(());
             }

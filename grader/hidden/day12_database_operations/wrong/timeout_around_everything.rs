@@ -19,10 +19,11 @@ pub use given::*;
 
 /// A `SQLite` connection whose work is done off the runtime's thread.
 pub struct Sqlite {
-    // Shared with the jobs. A job that was begun cannot be stopped, so it may
-    // outlive the call that began it, and the next one has to wait for it. That
-    // wait is in the job, too: the lock is never taken on the runtime's thread.
-    connection: Arc<Mutex<Connection>>,
+    // Shared with the job, which cannot be stopped and may outlive its call. It
+    // holds the lock until its end, and the next call awaits that. A std lock
+    // could only be taken in the job, where threads decide who comes first: a
+    // rollback might overtake the `begin` that it is to end.
+    connection: Arc<tokio::sync::Mutex<Connection>>,
 }
 
 impl Sqlite {
@@ -36,7 +37,7 @@ impl Sqlite {
     {
         let connection = blocking(open).await?;
         Ok(Self {
-            connection: Arc::new(Mutex::new(connection)),
+            connection: Arc::new(tokio::sync::Mutex::new(connection)),
         })
     }
 
@@ -49,14 +50,10 @@ impl Sqlite {
         F: FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
         T: Send + 'static,
     {
-        let connection = Arc::clone(&self.connection);
-        blocking(move || {
-            // Poison says that an earlier job panicked. SQLite's own state is
-            // sound all the same, and its transaction is for the pool to end.
-            let connection = connection.lock();
-            job(&mut connection.unwrap_or_else(PoisonError::into_inner))
-        })
-        .await
+        let mut connection = Arc::clone(&self.connection).lock_owned().await;
+        // The guard goes along. A job that panics drops it, too: tokio's lock
+        // knows no poison.
+        blocking(move || job(&mut connection)).await
     }
 }
 
@@ -88,7 +85,7 @@ impl Conn for Sqlite {
 
     fn rollback(&mut self) -> BoxFuture<'_, Result<(), DbError>> {
         Box::pin(self.call(|connection| {
-            // Asked inside the job, after whatever was begun before.
+            // Asked in the job, when all jobs before have ended.
             if connection.is_autocommit() {
                 return Ok(());
             }
