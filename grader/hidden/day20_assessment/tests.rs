@@ -61,7 +61,7 @@ fn main() -> ExitCode {
         .check("a drain takes no more, and ends with the last job", 2, draining)
         .check("at the end of its grace a drain hands back what is left", 2, out_of_grace)
         .check("the API says what the queue says, at the same instants", 3, api)
-        .seeds(16)
+        .seeds(8)
         .check("under a schedule of faults no job is lost, nothing grows", 3, faults)
         .run()
 }
@@ -1230,6 +1230,26 @@ async fn most_urgent(lab: Lab) {
 }
 
 async fn waiting(lab: Lab) {
+    // Nothing happens: nobody is woken.
+    let queue = queue_of(&lab, settings(), &[]);
+    let mut probe = lab.probe(queue.lease());
+    let pending = probe.poll().is_pending();
+    sleep(ms(500)).await;
+    lab.expect(pending && !probe.is_woken())
+        .expected("lease() waits, and is not woken: the queue is empty, and nothing happens")
+        .got(if pending {
+            "it is woken"
+        } else {
+            "it does not wait"
+        })
+        .why(
+            "Looking again and again, every millisecond, is work for nothing, and late by up to a \
+             millisecond. Wait for what may make a job ready: a call, or an instant that you know.",
+        )
+        .pitfall("busy-loop")
+        .or_fail();
+    drop(probe);
+
     let queue = queue_of(&lab, settings(), &[]);
     let notes = Notes::new(&lab);
     let tasks: Vec<_> = (0..4).map(|_| waits(&queue, &notes)).collect();
@@ -1243,8 +1263,8 @@ async fn waiting(lab: Lab) {
     push("c");
     sleep(ms(5)).await;
     notes.expect(
-        "job_1@30 job_2@50 job_3@50",
-        "Four wait for a job. One comes at 30 ms, two at 50 ms, together: each job goes to one of \
+        "job_1@530 job_2@550 job_3@550",
+        "Four wait for a job. One comes at 530 ms, two at 550 ms, together: each job goes to one of \
          those who wait, at that instant. Two calls of `notify_one` wake two, but one permit is \
          all that is kept of them if nobody listens yet.",
         "lost-wakeup",
@@ -1262,8 +1282,8 @@ async fn waiting(lab: Lab) {
     expect_answered(&lab, answered, true, "The lease is 25 ms old.");
     sleep(ms(60)).await;
     notes.expect(
-        "job_1@30 job_2@50 job_3@50 job_1@75",
-        "Job 1 fails at 55 ms, and after a delay of 20 ms it is ready. Nobody calls the queue \
+        "job_1@530 job_2@550 job_3@550 job_1@575",
+        "Job 1 fails at 555 ms, and after a delay of 20 ms it is ready. Nobody calls the queue \
          then: whoever waits has to know the instant, and has to learn of it while it waits.",
         "lost-wakeup",
     );
@@ -1398,6 +1418,7 @@ async fn bounded(lab: Lab) {
     let why = "The dead letter was taken, so there is room.";
     expect(push("j", &mut kept), Ok(5), why);
 
+    lab.settle().await;
     let alive = kept.iter().filter(|payload| payload.strong_count() > 0);
     let alive = alive.count();
     lab.expect_eq(&alive, &3)
@@ -1849,6 +1870,9 @@ async fn api(lab: Lab) {
         .why(why)
         .pitfall("never-ends")
         .or_fail();
+    lab.settle().await;
+    // What the queue itself may have running before it is drained.
+    let tasks_before = lab.tasks_alive();
     let dropped = timeout(ms(20), send(&app, "/leases", None)).await;
     lab.expect(dropped.is_err())
         .expected("POST /leases still waits after 20 ms")
@@ -1856,13 +1880,12 @@ async fn api(lab: Lab) {
         .why(why)
         .pitfall("wrong-result")
         .or_fail();
-    lab.expect_no_tasks_left()
-        .await
-        .why(
-            "The client has gone, and the request was dropped with it. What it had spawned runs \
-             on, and takes a lease for nobody.",
-        )
-        .or_fail();
+    lab.settle().await;
+    if lab.tasks_alive() > tasks_before {
+        let why = "The client has gone, and the request was dropped with it. What it had spawned \
+                   runs on, and takes a lease for nobody.";
+        lab.expect_no_tasks_left().await.why(why).or_fail();
+    }
     let waiting = {
         let app = app.clone();
         let lab = lab.clone();
@@ -2276,6 +2299,7 @@ async fn faults(lab: Lab) {
             ledger.died(&dead);
         }
         let kept = ledger.kept();
+        lab.settle().await;
         let alive = payloads.iter().filter(|payload| payload.strong_count() > 0);
         let alive = alive.count();
         lab.expect(kept <= CAPACITY && alive <= CAPACITY)

@@ -220,7 +220,7 @@ pub struct Workload {
 pub const WORKLOADS: [Workload; 5] = [
     Workload {
         name: "chat connections",
-        items: 2_000,
+        items: 1_000,
         wait_ms: 1_000,
         blocking_ms: 0,
         cpu_ms: 0,

@@ -240,7 +240,8 @@ impl Queue {
     }
 
     /// Waits until a job is ready, and gives a lease of the most urgent one: of the
-    /// highest priority, and of those the one with the smallest number.
+    /// highest priority, and of those the one with the smallest number. While nothing
+    /// happens it is not woken.
     ///
     /// Dropped before it is ready, it takes no job along, and no attempt. `None`: the
     /// queue was drained, and no job will ever come (task 5).
