@@ -44,12 +44,12 @@ pub async fn q16(log: Log) {
         },
         async {
             log.note("begin");
-            std::thread::sleep(ms(50));
+            std::thread::sleep(ms(30));
             log.note("slept");
         },
     );
     log.note("both");
-    let job = spawn_blocking(|| std::thread::sleep(ms(50)));
+    let job = spawn_blocking(|| std::thread::sleep(ms(30)));
     let outcome = timeout(ms(10), job).await;
     log.note(if outcome.is_ok() { "job" } else { "too_late" });
     sleep(ms(20)).await;
