@@ -330,6 +330,7 @@ where
     S::Response: Send + 'static,
     S::Error: Send + 'static,
     S::Future: Send + 'static,
+    R: Send + 'static,
 {
     type Response = S::Response;
     type Error = Refused<S::Error>;
