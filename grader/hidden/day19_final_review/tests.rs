@@ -69,8 +69,10 @@ async fn joined<T>(task: JoinHandle<T>) -> T {
     }
 }
 
-/// Longer than any check waits.
+/// So long a check waits for what must end.
 const AGES_MS: u64 = 600_000;
+/// The length of a work that nobody may wait for.
+const LONG_MS: u64 = 5_000;
 
 /// The output of what must end within ten minutes; if it does not, `why` says why.
 async fn soon<T>(
@@ -565,7 +567,8 @@ async fn questions_5_11(lab: Lab) {
     }
 
     let limit = usize::try_from(lab.pick(2..=4)).expect("small");
-    let times: Vec<u64> = (0..9).map(|job| 40 + job * 7 % 50).collect();
+    let mut times = vec![90, 20, 30, 80, 10, 60, 25, 70, 40];
+    lab.rng().shuffle(&mut times[1..]);
     let own = times.clone();
     let service = lab
         .service("job")
@@ -1047,10 +1050,28 @@ fn expect_result<T: Debug + PartialEq>(lab: &Lab, got: &T, expected: &T, why: &s
 }
 
 fn expect_at(lab: &Lab, took: Duration, expected_ms: u64, why: &str) {
+    let too_early = took < ms(expected_ms);
     lab.expect_took(took, expected_ms)
         .why(why)
-        .pitfall("sequential-awaits")
+        .pitfall(if too_early {
+            "cleanup-forgotten"
+        } else {
+            "sequential-awaits"
+        })
         .or_fail();
+}
+
+/// Instants at which a runner is dropped: in works, in cleanups, in both.
+const DROPS_MS: [u64; 6] = [1, 15, 35, 45, 55, 75];
+
+/// Drops a runner at each of these instants, and looks what is left.
+async fn expect_dropped_whole<F: Future>(lab: &Lab, what: &str, run: impl Fn(&Yard) -> F) {
+    for at_ms in DROPS_MS {
+        let yard = Yard::new(lab);
+        let _ = timeout(ms(at_ms), run(&yard)).await;
+        let what = format!("{what} is dropped at {at_ms} ms or has returned");
+        yard.expect_nothing_left(&what).await;
+    }
 }
 
 const MUST_END: &str = "Every job ends; nothing is left to wait for. A count of those that are \
@@ -1134,6 +1155,7 @@ async fn gather_cleans_up(lab: Lab) {
                that was: with a value, an error or a panic.";
     yard.expect_cleanups(began_ms, "a 50-120, b 20-50, c 40-70, d 60-70", why);
     yard.expect_nothing_left("gather has returned").await;
+    expect_dropped_whole(&lab, "gather", |yard| gather(yard.jobs(&plans))).await;
 }
 
 // ----------------------------------------------------------------- task 5
@@ -1166,7 +1188,7 @@ async fn group_drops(lab: Lab) {
         let yard = Yard::new(&lab);
         let at_ms = lab.pick(41..=80);
         let mut plans = [
-            plan("a", AGES_MS, Gives(1), 0),
+            plan("a", LONG_MS, Gives(1), 0),
             plan("b", 30, Gives(2), 100),
             plan("c", at_ms, fate, 50),
             plan("d", at_ms + 1, Fails, 0),
@@ -1195,10 +1217,10 @@ async fn group_drops(lab: Lab) {
 async fn group_cleans_up(lab: Lab) {
     let yard = Yard::new(&lab);
     let mut plans = [
-        plan("a", AGES_MS, Gives(1), 40),
+        plan("a", LONG_MS, Gives(1), 40),
         plan("b", 30, Gives(2), 100),
         plan("c", 60, Fails, 20),
-        plan("d", AGES_MS, Gives(4), 80),
+        plan("d", LONG_MS, Gives(4), 80),
     ];
     lab.rng().shuffle(&mut plans);
     let jobs = yard.jobs(&plans);
@@ -1234,10 +1256,10 @@ async fn group_cleans_up(lab: Lab) {
 async fn group_failures(lab: Lab) {
     let yard = Yard::new(&lab);
     let mut plans = [
-        plan("a", AGES_MS, Gives(1), 40).not_cleaned(),
+        plan("a", LONG_MS, Gives(1), 40).not_cleaned(),
         plan("b", 30, Gives(2), 100).not_cleaned(),
         plan("c", 60, Panics, 20).not_cleaned(),
-        plan("d", AGES_MS, Gives(4), 80),
+        plan("d", LONG_MS, Gives(4), 80),
         plan("e", 20, Gives(5), 10),
     ];
     lab.rng().shuffle(&mut plans);
@@ -1258,7 +1280,7 @@ async fn group_failures(lab: Lab) {
     let yard = Yard::new(&lab);
     let plans = [
         plan("a", 20, Gives(1), 30).not_cleaned(),
-        plan("b", AGES_MS, Gives(2), 10),
+        plan("b", LONG_MS, Gives(2), 10),
     ];
     let jobs = yard.jobs(&plans);
     let began_ms = lab.now_ms();
@@ -1271,22 +1293,19 @@ async fn group_failures(lab: Lab) {
 }
 
 async fn group_dropped(lab: Lab) {
+    let plans = [
+        plan("a", 30, Gives(1), 30),
+        plan("b", 50, Fails, 40),
+        plan("c", LONG_MS, Gives(3), 20),
+    ];
     lab.cancel_sweep(async |cancel: Cancel| {
         let yard = Yard::new(&lab);
-        let plans = [
-            plan("a", 30, Gives(1), 30),
-            plan("b", 50, Fails, 40),
-            plan("c", AGES_MS, Gives(3), 20),
-        ];
         let _ = cancel.drop_at(task_group(yard.jobs(&plans))).await;
         yard.expect_nothing_left("task_group is dropped or has returned")
             .await;
-        let yard = Yard::new(&lab);
-        let _ = cancel.drop_at(gather(yard.jobs(&plans[..2]))).await;
-        yard.expect_nothing_left("gather is dropped or has returned")
-            .await;
     })
     .await;
+    expect_dropped_whole(&lab, "task_group", |yard| task_group(yard.jobs(&plans))).await;
 }
 
 // ----------------------------------------------------------------- task 6
@@ -1300,28 +1319,30 @@ fn add(crew: &Crew, job: Job, refused: &Refused) {
     }
 }
 
+/// A family: at 20 ms the first job adds two children, of which one adds a
+/// grandchild at 70 ms.
+fn family(yard: &Yard, refused: &Refused) -> impl FnOnce(Crew) -> Job + Send + use<> {
+    let (yard, refused) = (yard.clone(), Arc::clone(refused));
+    move |crew: Crew| {
+        let own = yard.clone();
+        yard.job_with(plan("root", 20, Gives(1), 10), move || {
+            let (inner, inner_yard) = (crew.clone(), own.clone());
+            let inner_refused = Arc::clone(&refused);
+            let parent = own.job_with(plan("parent", 50, Gives(2), 10), move || {
+                let job = inner_yard.job(plan("grandchild", 40, Gives(4), 30));
+                add(&inner, job, &inner_refused);
+            });
+            add(&crew, parent, &refused);
+            add(&crew, own.job(plan("child", 10, Gives(3), 10)), &refused);
+        })
+    }
+}
+
 async fn scope_adds(lab: Lab) {
     let yard = Yard::new(&lab);
     let refused = Refused::default();
     let began_ms = lab.now_ms();
-    let body = {
-        let (yard, refused) = (yard.clone(), Arc::clone(&refused));
-        move |crew: Crew| {
-            let own = yard.clone();
-            yard.job_with(plan("root", 20, Gives(1), 10), move || {
-                // At 20 ms: two children; one of them has a child at 70 ms.
-                let (inner, inner_yard) = (crew.clone(), own.clone());
-                let inner_refused = Arc::clone(&refused);
-                let parent = own.job_with(plan("parent", 50, Gives(2), 10), move || {
-                    let job = inner_yard.job(plan("grandchild", 40, Gives(4), 30));
-                    add(&inner, job, &inner_refused);
-                });
-                add(&crew, parent, &refused);
-                add(&crew, own.job(plan("child", 10, Gives(3), 10)), &refused);
-            })
-        }
-    };
-    let running = scope(CancellationToken::new(), body);
+    let running = scope(CancellationToken::new(), family(&yard, &refused));
     let running = soon(&lab, "scope", running, MUST_END, "never-ends");
     let (got, took) = lab.timed(running).await;
     yard.expect_over("scope");
@@ -1339,6 +1360,10 @@ async fn scope_adds(lab: Lab) {
                all.";
     expect_at(&lab, took, 140, why);
     yard.expect_nothing_left("scope has returned").await;
+    expect_dropped_whole(&lab, "scope", |yard| {
+        scope(CancellationToken::new(), family(yard, &refused))
+    })
+    .await;
 }
 
 async fn scope_ends_early(lab: Lab) {
@@ -1350,14 +1375,14 @@ async fn scope_ends_early(lab: Lab) {
         let body = {
             let (yard, refused) = (yard.clone(), Arc::clone(&refused));
             move |crew: Crew| {
-                add(&crew, yard.job(plan("a", AGES_MS, Gives(1), 20)), &refused);
+                add(&crew, yard.job(plan("a", LONG_MS, Gives(1), 20)), &refused);
                 add(&crew, yard.job(plan("b", 30, Gives(2), 100)), &refused);
                 if !stopped {
                     add(&crew, yard.job(plan("c", 60, Fails, 10)), &refused);
                 }
                 // The cleanup of the first job wants to add another one, at 110 ms.
                 let late = yard.job(plan("late", 10, Gives(9), 10));
-                let mut root = yard.job(plan("root", AGES_MS, Gives(0), 50).not_cleaned());
+                let mut root = yard.job(plan("root", LONG_MS, Gives(0), 50).not_cleaned());
                 let cleanup = root.cleanup;
                 root.cleanup = Box::pin(async move {
                     let cleaned = cleanup.await;
@@ -1394,10 +1419,6 @@ async fn scope_ends_early(lab: Lab) {
              no job may begin any more.)"
         );
         yard.expect_works(began_ms, &works, &why, "cancellation-ignored");
-        let cleanups = format!("a 60-80, b 30-130, {c_cleanup}root 60-110");
-        let why = "Every job that the crew has taken is cleaned up, and awaited, whether its work \
-                   ended, was dropped, or never began.";
-        yard.expect_cleanups(began_ms, &cleanups, why);
         let refused = refused.lock().expect("nobody panics here").clone();
         let why = format!(
             "From the instant on at which {what} the scope takes no job: `add` gives it back. One \
@@ -1405,6 +1426,10 @@ async fn scope_ends_early(lab: Lab) {
         );
         let late = vec!["late".to_owned()];
         expect_same(&lab, &refused, &late, &why, "cancellation-ignored");
+        let cleanups = format!("a 60-80, b 30-130, {c_cleanup}root 60-110");
+        let why = "Every job that the crew has taken is cleaned up, and awaited, whether its work \
+                   ended, was dropped, or never began.";
+        yard.expect_cleanups(began_ms, &cleanups, why);
         let mut failures = vec![not_cleaned("root")];
         if !stopped {
             failures.push(failed("c"));
@@ -1439,7 +1464,7 @@ async fn stopped_without_failures(lab: &Lab) {
     let stop = CancellationToken::new();
     let own = yard.clone();
     let running = scope(stop.clone(), move |_crew| {
-        own.job(plan("root", AGES_MS, Gives(0), 10))
+        own.job(plan("root", LONG_MS, Gives(0), 10))
     });
     let stopping = async {
         sleep(ms(30)).await;
@@ -1529,4 +1554,35 @@ async fn scope_ends(lab: Lab) {
     expect_same(&lab, &refused, &expected, why, "leaked-task");
     drop(kept);
     yard.expect_nothing_left("scope has returned").await;
+    added_at_the_last_moment(&lab).await;
+}
+
+/// The cleanup of the only job adds another one in its last poll, and that one a third.
+async fn added_at_the_last_moment(lab: &Lab) {
+    let yard = Yard::new(lab);
+    let refused = Refused::default();
+    let body = {
+        let (yard, refused) = (yard.clone(), Arc::clone(&refused));
+        move |crew: Crew| {
+            let third = yard.job(plan("third", 10, Gives(3), 0));
+            let (inner, inner_refused) = (crew.clone(), Arc::clone(&refused));
+            let second = yard.job_with(plan("second", 10, Gives(2), 10), move || {
+                add(&inner, third, &inner_refused);
+            });
+            let mut root = yard.job(plan("root", 10, Gives(1), 10));
+            let cleanup = root.cleanup;
+            root.cleanup = Box::pin(async move {
+                let cleaned = cleanup.await;
+                add(&crew, second, &refused);
+                cleaned
+            });
+            root
+        }
+    };
+    let running = scope(CancellationToken::new(), body);
+    let got = soon(lab, "scope", running, MUST_END, "never-ends").await;
+    let why = "The cleanup of `root`, the only job, adds `second` before it ends, and the work of \
+               `second` adds `third`. As long as a job is left, or was added and has not begun, \
+               the scope is not over: look into the channel before you close it.";
+    expect_result(lab, &got, &Ok(vec![1, 2, 3]), why);
 }
