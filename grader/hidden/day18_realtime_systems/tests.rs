@@ -1778,7 +1778,8 @@ async fn shutdown_is_limited(lab: Lab) {
         .expect_nothing_left("the shutdown has returned, and the room was dropped")
         .await;
 
-    // One that is closing already has a limit of its own, and counts as well.
+    // One that is closing already has a limit of its own, and counts as well. One
+    // whose `join` was dropped is over.
     let party = Party::new(
         &lab,
         Settings {
@@ -1788,14 +1789,17 @@ async fn shutdown_is_limited(lab: Lab) {
     );
     let rude = party.joins("rude", Policy::DropOldest, rude_habits).await;
     let ann = party.joins("ann", Policy::DropOldest, PROMPT).await;
+    let gone = party.joins("gone", Policy::DropOldest, STALLED).await;
     party.at(40).await;
     ann.says("well?").await;
+    gone.serving.abort();
     party.at(100).await;
     let (_task, done) = shut_down(&party);
     let end_ms = 80 + CLOSE_WITHIN_MS;
     party.at(end_ms + 1).await;
     let why = "`rude` was put out at 80 ms, and has the rest of its `close_within`. The shutdown \
-               waits for every connection, also for one that was closing before it began.";
+               waits for every connection, also for one that was closing before it began, and for none whose `join` was \
+               dropped: a line at its end is not reached then.";
     let expected = format!("Idle @{end_ms}");
     party.expect_left("rude", &rude, &expected, why, "wrong-result");
     expect_shut_down(&lab, &done, end_ms, why, "dropped-join-handle");
