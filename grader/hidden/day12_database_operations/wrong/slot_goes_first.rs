@@ -3,6 +3,7 @@
 //! fails: dropped at any pending it is all or nothing: failed
 //! fails: the next in line waits until the rollback has ended: failed
 //! fails: what could not be rolled back is never lent again: failed
+//! fails: no connection is held between two attempts: failed
 //! pitfall: cleanup-forgotten
 
 mod given;
