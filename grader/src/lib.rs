@@ -28,10 +28,12 @@
 //! |---|---|
 //! | `model/book.rs` | The reference book's pages: sections and their anchors |
 //! | `model/exercise.rs` | One day of the roadmap, as its `kata.toml` and its slug describe it |
+//! | `model/gaps.rs` | The gaps of a stub, `todo!("what to do")`, and what they can be filled with |
 //! | `model/head.rs` | The head of a `wrong/` file: which checks must fail, and how |
 //! | `model/hints.rs` | `hints.md`: numbered hints per task, from a nudge to nearly the answer |
 //! | `model/marker.rs` | A day's marker in `progress.json` |
 //! | `model/mod.rs` | The nouns: exercises, verdicts, markers, progress. No I/O, no imports from above |
+//! | `model/mutant.rs` | Small changes to a solution, as `cargo mutants --list --json` names them |
 //! | `model/progress/conflict.rs` | The two sides of a file in which git left conflict markers |
 //! | `model/progress/entry.rs` | What is remembered of one exercise |
 //! | `model/progress/mark.rs` | What the learner changes by hand: a marker, a hint looked at |
@@ -84,12 +86,15 @@
 //! | `world/editor.rs` | Opens the learner's file in the learner's editor, beside the running watch |
 //! | `world/embedded.rs` | The course inside the binary: what `kata init` and `kata update` lay down, and what an installed `kata` grades with |
 //! | `world/files.rs` | What of a learner's exercise is read: the regular `*.rs` files under `src`, and nothing else |
+//! | `world/load.rs` | A machine that is busy with something else |
 //! | `world/lock.rs` | One at a time: a lock on a file, held until dropped |
 //! | `world/mod.rs` | Effects: files, processes, the clock, the terminal, the watcher. Nothing else touches them |
 //! | `world/pager.rs` | Shows a long text in the reader's pager |
+//! | `world/parallel.rs` | Several pieces of work at a time |
 //! | `world/process/cancel.rs` | Stopping a grading run from another thread |
 //! | `world/process/capture.rs` | Running a tool of ours (rustc, cargo) to its end and keeping what it says |
 //! | `world/process/check.rs` | One test process: a socket as its standard input, a deadline, capped output, no survivor |
+//! | `world/process/gate.rs` | A standard input that says nothing, and ends when it may go on |
 //! | `world/process/mod.rs` | Child processes: each in its own group, each killed with all its descendants |
 //! | `world/process/orphans.rs` | Descendants that left a test process's group: daemons |
 //! | `world/progress_file/backup.rs` | The last good state, kept out of the learner's way |
@@ -126,9 +131,12 @@
 //! | `grade/run.rs` | Running the checks of a built program, several at a time, one process each |
 //! | `grade/rustc.rs` | The command lines of rustc: the learner's library, the hidden test, the contract |
 //! | `grade/stage.rs` | Copies an implementation into the grader's own folder, where rustc reads it |
+//! | `grade/stand_in.rs` | A library that has its metadata and no code yet, for a compiler that starts early |
 //! | `grade/work.rs` | One implementation on its way: staged, built, run, judged |
 //! | `desk.rs` | What a learner can ask for, whether by a command or by a key: verdicts recorded, hints, help, the solution, a fresh start |
 //! | `verify/mod.rs` | Whether the course is sound: what every exercise must hold, proved by running it |
+//! | `verify/empty.rs` | An implementation that does nothing: no check may pass on it |
+//! | `verify/mutants.rs` | Whether the checks notice small changes to the solution |
 //! | `verify/style.rs` | Formatting and lints of everything an author writes in Rust |
 //! | `verify/texts.rs` | The files that are read, not run: README, hints, kata.toml, links, anchors |
 //! | `verify/variants.rs` | Grading the stub, the solution, every `right/` and every `wrong/` |

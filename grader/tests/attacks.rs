@@ -321,6 +321,30 @@ fn what_a_check_writes_goes_with_it() {
     assert!(!test.path(&name).exists());
 }
 
+/// Memory is reached by its file, other people's files by their names.
+#[test]
+#[cfg(target_os = "linux")]
+fn nothing_outside_of_the_checks_own_folder_is_changed() {
+    let theirs = tempfile::tempdir().unwrap();
+    let file = theirs.path().join("theirs");
+    fs::write(&file, "theirs").unwrap();
+    let result = attacked(&format!(
+        "let open = |path: &str| std::fs::OpenOptions::new().write(true).open(path).is_ok();
+         let mut reached = Vec::new();
+         if open(\"/proc/self/mem\") {{ reached.push(\"memory\"); }}
+         if open({file:?}) {{ reached.push(\"file\"); }}
+         if std::fs::remove_file({file:?}).is_ok() {{ reached.push(\"folder\"); }}
+         if std::fs::write(std::env::temp_dir().join(\"mine\"), \"mine\").is_err() {{
+             reached.push(\"not even its own\");
+         }}
+         if std::net::TcpListener::bind(\"127.0.0.1:0\").is_ok() {{ reached.push(\"network\"); }}
+         panic!(\"reached: {{reached:?}}\");"
+    ));
+    let got = first_failure(&result)["got"].as_str().unwrap();
+    assert!(got.contains("reached: []"), "{got}");
+    assert_eq!(fs::read_to_string(&file).unwrap(), "theirs");
+}
+
 #[test]
 fn a_check_that_never_ends_does_not_outlive_its_deadline() {
     // Real time is asked here only for an upper bound far above the deadline.

@@ -9,7 +9,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use kata_report::{CheckRecord, Message, Request};
 
 use crate::suite::Suite;
-use crate::{interpose, limits, watchdog};
+use crate::{interpose, limits, sandbox, watchdog};
 
 /// Where the one answer goes; taken by whoever gives it.
 static ANSWER: Mutex<Option<Answer>> = Mutex::new(None);
@@ -68,6 +68,7 @@ fn answer(suite: &Suite) -> io::Result<()> {
             }
             *ANSWER.lock().unwrap_or_else(PoisonError::into_inner) = Some(Answer { socket, nonce });
             limits::set();
+            sandbox::enter();
             watchdog::start();
             let record = suite.record(&check, &seeds);
             let record =

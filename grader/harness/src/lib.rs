@@ -33,6 +33,7 @@
 //! | `channel` | the socket to the grader |
 //! | `standalone` | plain `cargo test`, where no grader is |
 //! | `limits` | what a test process may take of the machine |
+//! | `sandbox` | what the learner's code may change of the machine |
 //! | `runtime` | one run: thread, runtime, hooks |
 //! | `root` | the root's polls, its waker, the sentinel |
 //! | `world` | what a run shares between its root, tasks and hooks |
@@ -90,6 +91,7 @@ pub mod probe;
 mod pulse;
 mod root;
 mod runtime;
+mod sandbox;
 mod service;
 mod sites;
 mod span;

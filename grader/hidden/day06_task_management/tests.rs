@@ -417,6 +417,12 @@ async fn run_all_dropped(lab: Lab) {
         })
     });
     let _ = timeout(ms(after_ms), run_all(jobs.into())).await;
+    lab.expect_eq(&crew.work.count(), &2)
+        .expected("both jobs are at work until run_all is dropped")
+        .got(format!("jobs that began: {}", crew.work.count()))
+        .why("run_all runs every job that it is given, all at the same time.")
+        .pitfall("wrong-result")
+        .or_fail();
     crew.expect_all_dropped_at(
         after_ms,
         &format!("every job is aborted at {after_ms} ms, where run_all was dropped"),

@@ -217,7 +217,13 @@ fn drawn<T: Debug>(output: Option<&T>) -> String {
 async fn sweep<F: Future>(lab: &Lab, plans: &[Plan], what: &str, run: impl Fn(&List) -> F) {
     lab.cancel_sweep(async |cancel: Cancel| {
         let list = List::new(lab, plans);
-        let _ = cancel.drop_at(run(&list)).await;
+        let ended = cancel.drop_at(run(&list)).await.is_some();
+        lab.expect(!ended || list.service.count() > 0)
+            .expected(format!("{what} runs its jobs"))
+            .got("it returns, and no job was started")
+            .why("A job does nothing before it is polled: somebody has to await it.")
+            .pitfall("forgotten-await")
+            .or_fail();
         list.expect_all_ended(
             &format!("{what} is dropped or has returned"),
             "Jobs that are part of a future are dropped with it. A task that was spawned, and \

@@ -247,6 +247,12 @@ async fn notice_between(lab: Lab) {
             )
             .pitfall("lost-wakeup")
             .or_fail();
+        lab.expect(so.get())
+            .expected("the wait ends when the condition holds")
+            .got(format!("it ended before that, after {} looks", looks.get()))
+            .why("A notice says that something has changed, not what: the condition decides.")
+            .pitfall("wrong-result")
+            .or_fail();
     }
 }
 

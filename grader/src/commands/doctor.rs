@@ -13,6 +13,7 @@ use crate::{
         process::{Cancel, capture, command},
         progress_file::ProgressFile,
         toolchain::{self, Toolchain},
+        watcher::{self, Mode, Watcher},
     },
 };
 
@@ -27,6 +28,7 @@ struct Finding {
 pub fn run(context: &Context) -> Result<Exit> {
     let course = context.course()?;
     let mut findings = vec![toolchain_found(&course), linker(), disk(&course.workspace)];
+    findings.push(watcher(&course));
     findings.push(progress(&course));
     findings.extend(exercises(&course));
     findings.push(terminal(context));
@@ -117,6 +119,28 @@ fn disk(workspace: &Path) -> Finding {
     Finding {
         sound: true,
         what: "disk",
+        words,
+    }
+}
+
+/// The watcher tests itself when it starts: what it would do in `kata watch` is what it says.
+fn watcher(course: &Course) -> Finding {
+    let folders: Vec<_> = course
+        .exercises
+        .iter()
+        .map(|exercise| course.stub(exercise))
+        .collect();
+    let started = Watcher::start(&folders, watcher::Options::default(), |_| {});
+    let words = match &started {
+        Ok(watcher) => match watcher.mode() {
+            Mode::Notify => "the system announces each save".to_owned(),
+            Mode::Poll { why } => format!("looks at the files a few times a second\n{why}"),
+        },
+        Err(error) => format!("{error:#}"),
+    };
+    Finding {
+        sound: started.is_ok(),
+        what: "watcher",
         words,
     }
 }

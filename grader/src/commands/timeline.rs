@@ -30,7 +30,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
     let selection = Selection {
         check: arguments.check.clone(),
         seeds: arguments.seed.into_iter().collect(),
-        fresh: false,
+        ..Selection::default()
     };
     let graded = fresh(context, exercise, &selection)?;
     let verdict = &graded.verdict;

@@ -12,11 +12,19 @@ use super::{
 use crate::{
     grade::Grader,
     model::exercise::Exercise,
-    verify::{Complaint, Effort, Event, verify},
+    verify::{
+        Complaint, Effort, Event,
+        mutants::{self, Tally},
+        verify,
+    },
     world::{disk, process::Cancel},
 };
 
 /// Arguments of `kata verify`.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// Exercises, by number or by any unique part of their name
@@ -30,6 +38,13 @@ pub struct Arguments {
     /// How often the solution is run; every run must give the same report
     #[arg(long, value_name = "N", default_value_t = 3)]
     repeats: u32,
+    /// Keep the machine busy during half of these runs
+    #[arg(long)]
+    load: bool,
+    /// Change each solution a little, in every way that cargo-mutants knows, and see whether the
+    /// checks notice; nothing else is verified
+    #[arg(long, conflicts_with = "only")]
+    mutants: bool,
     /// Only what has this in its title: `wrong/in_sequence`, `solution`, `texts`
     #[arg(long, value_name = "PART")]
     only: Option<String>,
@@ -60,15 +75,23 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
         }
     }
     let cores = || thread::available_parallelism().map_or(2, usize::from);
-    let effort = Effort {
-        repeats: arguments.repeats,
-        jobs: arguments.jobs.unwrap_or_else(cores),
-        only: arguments.only.clone(),
-    };
-    let mut complaints = verify(&grader, &exercises, &effort, &Cancel::default(), &|event| {
+    let jobs = arguments.jobs.unwrap_or_else(cores);
+    let (cancel, on) = (Cancel::default(), |event| {
         let Event::Done { what, done, total } = event;
         eprintln!("{done:>4} of {total}  {what}");
-    })?;
+    });
+    let (tallies, mut complaints) = if arguments.mutants {
+        mutants::verify(&grader, &exercises, jobs, &cancel, &on)?
+    } else {
+        let effort = Effort {
+            repeats: arguments.repeats,
+            load: arguments.load,
+            jobs,
+            only: arguments.only.clone(),
+        };
+        let complaints = verify(&grader, &exercises, &effort, &cancel, &on)?;
+        (Vec::new(), complaints)
+    };
     complaints.extend(grader.course.broken.iter().map(|broken| Complaint {
         exercise: broken.split(':').next().unwrap_or_default().to_owned(),
         file: "grader/hidden".to_owned(),
@@ -77,37 +100,48 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
         mend: "mend kata.toml".to_owned(),
     }));
     if arguments.json {
-        println!(
-            "{}",
-            serde_json::json!({ "version": 1, "complaints": complaints })
-        );
-    } else {
-        for complaint in &complaints {
-            let line = if complaint.line == 0 {
-                String::new()
-            } else {
-                format!(":{}", complaint.line)
-            };
-            println!(
-                "{}{line}: {}\n    {}",
-                complaint.file, complaint.what, complaint.mend
-            );
+        let mut whole = serde_json::json!({ "version": 1, "complaints": complaints });
+        if arguments.mutants {
+            whole["mutants"] = serde_json::to_value(&tallies)?;
         }
-        println!(
-            "{} exercises, {} complaints",
-            exercises.len(),
-            if complaints.is_empty() {
-                "no".to_owned()
-            } else {
-                complaints.len().to_string()
-            }
-        );
+        println!("{whole}");
+    } else {
+        print(&tallies, &complaints, exercises.len());
     }
     Ok(if complaints.is_empty() {
         Exit::Passed
     } else {
         Exit::NotPassed
     })
+}
+
+fn print(tallies: &[Tally], complaints: &[Complaint], exercises: usize) {
+    for complaint in complaints {
+        let line = if complaint.line == 0 {
+            String::new()
+        } else {
+            format!(":{}", complaint.line)
+        };
+        println!(
+            "{}{line}: {}\n    {}",
+            complaint.file, complaint.what, complaint.mend
+        );
+    }
+    for tally in tallies {
+        println!(
+            "{}: {} of {} viable mutants are caught ({} %), {} more do not compile",
+            tally.exercise,
+            tally.caught,
+            tally.viable,
+            tally.percent(),
+            tally.unviable
+        );
+    }
+    let complaints = match complaints.len() {
+        0 => "no".to_owned(),
+        some => some.to_string(),
+    };
+    println!("{exercises} exercises, {complaints} complaints");
 }
 
 fn bless(grader: &Grader, exercise: &Exercise) -> Result<()> {

@@ -1,19 +1,19 @@
 //! From staged sources to a test program: the library first, then the hidden test.
 
-use std::path::Path;
+use std::{path::Path, thread};
 
 use anyhow::Result;
 
-use super::{phase::Phase, rustc::Shop};
+use super::{phase::Phase, rustc::Shop, stand_in};
 use crate::{
     judge::{
-        diagnostics::{compiled_files, diagnostics},
+        diagnostics::{compiled_files, diagnostics, is_metadata_ready},
         plain,
     },
     model::verdict::Diagnostic,
     world::{
         disk,
-        process::{Cancel, capture},
+        process::{Cancel, Captured, Line, capture, capture_lines, gate},
     },
 };
 
@@ -32,28 +32,54 @@ pub enum Built {
 
 /// Compiles the library, then the hidden test in `hidden` against it.
 ///
+/// The hidden test's compiler starts as soon as the library's metadata is there, and works while
+/// the library's code is generated; only its linker waits for that. If anything goes wrong with
+/// this, the test is compiled again as if nothing had been tried.
+///
 /// The hidden test's own errors quote hidden source: they are never shown. The
 /// contract's are shown in their stead.
 pub fn build(shop: &Shop<'_>, hidden: &Path, cancel: &Cancel, on: &dyn Fn(Phase)) -> Result<Built> {
     on(Phase::Compiling);
     disk::make_folder(&shop.out)?;
-    let printed = capture(&mut shop.library(), cancel)?;
-    let mut found = diagnostics(&printed.stderr);
-    if let Some(reach) = out_of_reach(shop, &found) {
-        return Ok(Built::DoesNotCompile(vec![reach]));
-    }
-    if !printed.status.success() {
-        if found.is_empty() {
-            found.push(plain(&format!(
-                "rustc failed without a message:\n{}",
-                printed.stderr
-            )));
+    let tests = hidden.join("tests.rs");
+    let ahead = cancel.part();
+    let (gate, waiting) = gate()?;
+    let mut test = shop.test(&tests);
+    test.stdin(waiting);
+    let compiled = thread::scope(|scope| {
+        let mut start = Some(|| capture(&mut test, &ahead));
+        let mut test = None;
+        let library = capture_lines(&mut shop.library(), cancel, |line| {
+            let Line::Err(line) = line else { return };
+            if is_metadata_ready(line)
+                && stand_in::put(shop).is_ok()
+                && let Some(start) = start.take()
+            {
+                test = Some(scope.spawn(start));
+            }
+        });
+        let library = match library.map(|printed| judge_library(shop, &printed)) {
+            Ok(Ok(warnings)) => stand_in::replace(shop).map(|()| Ok(warnings)),
+            Ok(Err(errors)) => Ok(Err(errors)),
+            Err(error) => Err(error),
+        };
+        if !matches!(library, Ok(Ok(_))) {
+            ahead.cancel();
         }
-        return Ok(Built::DoesNotCompile(found));
-    }
+        drop(gate);
+        on(Phase::Linking);
+        let test = test.and_then(|test| test.join().ok()?.ok());
+        library.map(|library| (library, test))
+    })?;
+    let (found, test) = match compiled {
+        (Ok(warnings), test) => (warnings, test),
+        (Err(errors), _) => return Ok(Built::DoesNotCompile(errors)),
+    };
 
-    on(Phase::Linking);
-    let printed = capture(&mut shop.test(&hidden.join("tests.rs")), cancel)?;
+    let printed = match test {
+        Some(printed) if printed.status.success() => printed,
+        _ => capture(&mut shop.test(&tests), cancel)?,
+    };
     if printed.status.success() {
         return Ok(Built::Program(found));
     }
@@ -76,6 +102,24 @@ pub fn build(shop: &Shop<'_>, hidden: &Path, cancel: &Cancel, on: &dyn Fn(Phase)
             ""
         },
     )))
+}
+
+/// The warnings about a library that compiles, or what is wrong with it.
+fn judge_library(shop: &Shop<'_>, printed: &Captured) -> Result<Vec<Diagnostic>, Vec<Diagnostic>> {
+    let mut found = diagnostics(&printed.stderr);
+    if let Some(reach) = out_of_reach(shop, &found) {
+        return Err(vec![reach]);
+    }
+    if printed.status.success() {
+        return Ok(found);
+    }
+    if found.is_empty() {
+        found.push(plain(&format!(
+            "rustc failed without a message:\n{}",
+            printed.stderr
+        )));
+    }
+    Err(found)
 }
 
 fn errors(diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {

@@ -9,6 +9,7 @@ pub mod phase;
 mod run;
 mod rustc;
 pub mod stage;
+mod stand_in;
 mod work;
 
 use std::{path::Path, thread, time::Duration};
@@ -16,7 +17,7 @@ use std::{path::Path, thread, time::Duration};
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
-pub use self::work::SOLUTION;
+pub use self::work::clear_benches;
 use self::{
     cache::Cache,
     deps::{Deps, Recipe},
@@ -59,8 +60,8 @@ pub enum Implementation<'a> {
     Learner,
     /// The stub as the course gives it.
     Original,
-    /// A file that stands for the whole library, and a name for its build folder.
-    File(&'a Path, &'a str),
+    /// A file that stands for the whole library.
+    File(&'a Path),
 }
 
 /// Which part of the suite is to be run.
@@ -72,6 +73,8 @@ pub struct Selection {
     pub seeds: Vec<u64>,
     /// Find the verdict anew even if it is known.
     pub fresh: bool,
+    /// Run it so often more, and see whether the verdict is always the same.
+    pub again: u32,
 }
 
 impl Selection {
@@ -102,6 +105,9 @@ pub struct Graded {
     pub slowest: Duration,
     /// Whether it was known already.
     pub cached: bool,
+    /// Which of several runs was the first to give another verdict than the one before it.
+    #[serde(default)]
+    pub differs: Option<u32>,
 }
 
 impl Grader {
@@ -203,6 +209,7 @@ impl Grader {
             test: Duration::ZERO,
             slowest: Duration::ZERO,
             cached: true,
+            differs: None,
         }))
     }
 
@@ -230,7 +237,7 @@ impl Grader {
             Implementation::Learner => Sources::learner(&self.course.stub(exercise), &original)?
                 .map_err(|refusal| refusal.to_string()),
             Implementation::Original => Ok(Sources::original(&original)?),
-            Implementation::File(file, _) => Ok(Sources::single(file, &original)?),
+            Implementation::File(file) => Ok(Sources::single(file, &original)?),
         })
     }
 
@@ -284,5 +291,6 @@ fn refused(exercise: &Exercise, reason: String) -> Graded {
         test: Duration::ZERO,
         slowest: Duration::ZERO,
         cached: false,
+        differs: None,
     }
 }

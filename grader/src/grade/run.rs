@@ -1,13 +1,10 @@
 //! Running the checks of a built program, several at a time, one process each.
 
 use std::{
-    collections::VecDeque,
     env,
     hash::{BuildHasher, RandomState},
     path::{Path, PathBuf},
     process::Command,
-    sync::{Mutex, PoisonError, mpsc},
-    thread,
     time::Duration,
 };
 
@@ -21,6 +18,7 @@ use crate::{
     world::{
         clock::Stopwatch,
         disk,
+        parallel::in_parallel,
         process::{Cancel, CheckExit, command, run_check},
     },
 };
@@ -74,38 +72,21 @@ impl Program<'_> {
         cancel: &Cancel,
         on: &(dyn Fn(Phase) + Sync),
     ) -> Result<Vec<(CheckVerdict, Duration)>> {
-        let queue: Mutex<VecDeque<&CheckInfo>> = Mutex::new(checks.iter().collect());
-        let (sender, ended) = mpsc::channel();
         let total = checks.len();
         on(Phase::Testing { done: 0, total });
-        thread::scope(|scope| {
-            for _ in 0..self.parallel.clamp(1, total.max(1)) {
-                let (queue, sender) = (&queue, sender.clone());
-                scope.spawn(move || {
-                    let next = || {
-                        queue
-                            .lock()
-                            .unwrap_or_else(PoisonError::into_inner)
-                            .pop_front()
-                    };
-                    while let Some(info) = next() {
-                        if sender.send(self.run_one(info, seeds, cancel)).is_err() {
-                            return;
-                        }
-                    }
-                });
-            }
-            drop(sender);
-            let mut verdicts = Vec::with_capacity(total);
-            for verdict in ended {
+        let mut verdicts = Vec::with_capacity(total);
+        in_parallel(
+            checks,
+            self.parallel.min(total),
+            |info| self.run_one(info, seeds, cancel),
+            |verdict| {
                 verdicts.push(verdict?);
-                on(Phase::Testing {
-                    done: verdicts.len(),
-                    total,
-                });
-            }
-            Ok(verdicts)
-        })
+                let done = verdicts.len();
+                on(Phase::Testing { done, total });
+                Ok(())
+            },
+        )?;
+        Ok(verdicts)
     }
 
     fn run_one(

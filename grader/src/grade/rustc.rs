@@ -23,8 +23,8 @@ pub struct Shop<'a> {
     pub known_as: String,
     /// Where the results go.
     pub out: PathBuf,
-    /// Whether it will be compiled again after small changes.
-    pub incremental: bool,
+    /// Links the hidden test, once the library is there.
+    pub linker: PathBuf,
     /// Columns of the terminal, for rustc's rendering.
     pub width: usize,
 }
@@ -37,7 +37,7 @@ impl Shop<'_> {
         rustc
             .args(["--crate-type", "lib", "--emit", "dep-info,metadata,link"])
             .args(["-F", "unsafe_code", "-C", "debuginfo=line-tables-only"])
-            .args(self.incremental("library"))
+            .arg(self.incremental("library"))
             .arg(format!(
                 "--remap-path-prefix={}={}",
                 self.src.display(),
@@ -60,8 +60,9 @@ impl Shop<'_> {
                 "allow",
             ])
             .args(["-C", "prefer-dynamic", "-C", "debuginfo=line-tables-only"])
-            .args(self.incremental("test"));
-        self.link_library(&mut rustc, "libexercise.rlib");
+            .arg(self.incremental("test"))
+            .arg(format!("-Clinker={}", self.linker.display()));
+        self.link_library(&mut rustc, &self.linked());
         rustc
     }
 
@@ -81,7 +82,7 @@ impl Shop<'_> {
                 "--remap-path-prefix={}=contract",
                 contract.parent().unwrap_or(contract).display()
             ));
-        self.link_library(&mut rustc, "libexercise.rmeta");
+        self.link_library(&mut rustc, &self.metadata());
         rustc
     }
 
@@ -90,21 +91,34 @@ impl Shop<'_> {
         self.out.join("hidden")
     }
 
+    /// The library as rustc writes it.
+    pub fn archive(&self) -> PathBuf {
+        self.out.join("libexercise.rlib")
+    }
+
+    /// What of the library others are compiled against; there before any code is generated.
+    pub fn metadata(&self) -> PathBuf {
+        self.out.join("libexercise.rmeta")
+    }
+
+    /// The library as the hidden test links it.
+    pub fn linked(&self) -> PathBuf {
+        self.out.join("linked/libexercise.rlib")
+    }
+
     /// The list of files that the library was made of.
     pub fn dep_info(&self) -> PathBuf {
         self.out.join("exercise.d")
     }
 
-    fn incremental(&self, name: &str) -> Option<String> {
+    /// It will be compiled again, after small changes.
+    fn incremental(&self, name: &str) -> String {
         let folder = self.out.join("incremental").join(name);
-        self.incremental
-            .then(|| format!("-Cincremental={}", folder.display()))
+        format!("-Cincremental={}", folder.display())
     }
 
-    fn link_library(&self, rustc: &mut Command, file: &str) {
-        rustc
-            .arg("--extern")
-            .arg(pair("exercise", &self.out.join(file)));
+    fn link_library(&self, rustc: &mut Command, file: &Path) {
+        rustc.arg("--extern").arg(pair("exercise", file));
         externs(rustc, &self.deps.hidden);
     }
 
@@ -124,7 +138,7 @@ impl Shop<'_> {
                 "--error-format",
                 "json",
                 "--json",
-                "diagnostic-rendered-ansi",
+                "diagnostic-rendered-ansi,artifacts",
             ])
             .arg(format!("--diagnostic-width={}", self.width))
             .args(["-C", "embed-bitcode=no"])

@@ -1,9 +1,6 @@
 //! One implementation on its way: staged, built, run, judged.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{path::PathBuf, time::Duration};
 
 use anyhow::Result;
 use kata_report::CheckInfo;
@@ -16,6 +13,7 @@ use super::{
     run::Program,
     rustc::Shop,
     stage::Sources,
+    stand_in,
 };
 use crate::{
     judge::{Evidence, judge},
@@ -46,39 +44,49 @@ pub struct Work<'a> {
     pub on: &'a (dyn Fn(Phase) + Sync),
 }
 
-/// The variant that is graded again and again.
-pub const SOLUTION: &str = "solution";
+/// The file in a folder that says that somebody builds there.
+const LOCK: &str = "lock";
+
+/// What the folders are called in which one variant after the other is built.
+const BENCH: &str = "bench-";
+
+/// Removes what grading files of this exercise has left: of hundreds it would fill a disk.
+pub fn clear_benches(grader: &Grader, exercise: &Exercise) -> Result<()> {
+    let folder = build_folder(grader, exercise);
+    for name in disk::names(&folder) {
+        let bench = folder.join(&name);
+        if name.starts_with(BENCH) && Lock::try_take(&bench.join(LOCK))?.is_some() {
+            disk::remove_folder(&bench)?;
+        }
+    }
+    Ok(())
+}
+
+fn build_folder(grader: &Grader, exercise: &Exercise) -> PathBuf {
+    let build = grader.course.scratch().join("build");
+    build.join(&exercise.slug)
+}
 
 /// What the checks gave, and the real time that the slowest took.
 struct Ran {
     expected: Vec<CheckInfo>,
     checks: Vec<CheckVerdict>,
     slowest: Duration,
+    differs: Option<u32>,
 }
 
 impl Work<'_> {
     /// Stages, builds, runs and judges; `original` is the stub.
     pub fn grade(&self, sources: &Sources, original: &Sources) -> Result<Graded> {
-        let out = self.folder();
-        let graded = self.grade_in(&out, sources, original);
-        // Of hundreds of variants each is graded once; what they leave would fill a disk.
-        if matches!(self.implementation, Implementation::File(_, name) if name != SOLUTION) {
-            disk::remove_folder(&out)?;
-        }
-        graded
-    }
-
-    fn grade_in(&self, out: &Path, sources: &Sources, original: &Sources) -> Result<Graded> {
-        // Another terminal may grade the same implementation in the same folder.
-        let _lock = Lock::take(&out.join("lock"))?;
+        let (out, _lock) = self.place()?;
         self.cancel.check()?;
         let shop = Shop {
             toolchain: &self.grader.toolchain,
             deps: self.deps,
             src: sources.write(&out.join("stage"))?,
             known_as: format!("exercises/{}/src", self.exercise.slug),
-            out: out.to_path_buf(),
-            incremental: self.implementation == Implementation::Learner,
+            out,
+            linker: stand_in::linker(&self.grader.course.scratch())?,
             width: self.grader.width,
         };
         let watch = Stopwatch::start();
@@ -86,14 +94,14 @@ impl Work<'_> {
         let built = build(&shop, &hidden, self.cancel, self.on)?;
         let compile = watch.elapsed();
         let watch = Stopwatch::start();
-        let mut slowest = Duration::ZERO;
+        let (mut slowest, mut differs) = (Duration::ZERO, None);
         let evidence = match built {
             Built::DoesNotCompile(diagnostics) => Evidence::DoesNotCompile(diagnostics),
             Built::ContractChanged(diagnostics) => Evidence::ContractChanged(diagnostics),
             Built::Broken(reason) => Evidence::Broken(reason),
             Built::Program(warnings) => match self.run(&shop, sources.changed_lines(original)) {
                 Ok(ran) => {
-                    slowest = ran.slowest;
+                    (slowest, differs) = (ran.slowest, ran.differs);
                     let Ran {
                         expected, checks, ..
                     } = ran;
@@ -115,6 +123,7 @@ impl Work<'_> {
             test: watch.elapsed(),
             slowest,
             cached: false,
+            differs,
         })
     }
 
@@ -134,31 +143,51 @@ impl Work<'_> {
             .filter(|info| self.selection.takes(&info.name))
             .cloned()
             .collect();
-        let timed = program.run(&chosen, &self.selection.seeds, self.cancel, self.on)?;
-        let slowest = timed
-            .iter()
-            .map(|(_, took)| *took)
-            .max()
-            .unwrap_or_default();
-        let checks = timed.into_iter().map(|(check, _)| check).collect();
+        let run = || -> Result<(Vec<CheckVerdict>, Duration)> {
+            let timed = program.run(&chosen, &self.selection.seeds, self.cancel, self.on)?;
+            let slowest = timed.iter().map(|(_, took)| *took).max();
+            let mut checks: Vec<_> = timed.into_iter().map(|(check, _)| check).collect();
+            checks.sort_by(|one, other| one.name.cmp(&other.name));
+            Ok((checks, slowest.unwrap_or_default()))
+        };
+        let (checks, slowest) = run()?;
+        let mut differs = None;
+        for round in 2..self.selection.again + 2 {
+            if run()?.0 != checks {
+                differs = Some(round);
+                break;
+            }
+        }
         Ok(Ran {
             expected,
             checks,
             slowest,
+            differs,
         })
     }
 
-    fn folder(&self) -> PathBuf {
-        let variant = match self.implementation {
-            Implementation::Learner => "learner",
-            Implementation::Original => "original",
-            Implementation::File(_, name) => name,
+    /// A folder to build in, and the lock on it: another terminal may grade at the same time.
+    fn place(&self) -> Result<(PathBuf, Lock)> {
+        let folder = build_folder(self.grader, self.exercise);
+        let alone = |name: &str| -> Result<(PathBuf, Lock)> {
+            let folder = folder.join(name);
+            let lock = Lock::take(&folder.join(LOCK))?;
+            Ok((folder, lock))
         };
-        self.grader
-            .course
-            .scratch()
-            .join("build")
-            .join(&self.exercise.slug)
-            .join(variant)
+        match self.implementation {
+            Implementation::Learner => alone("learner"),
+            Implementation::Original => alone("original"),
+            // One variant is much like another: what was compiled for the last one in a folder
+            // serves the next one there.
+            Implementation::File(_) => {
+                for number in 1.. {
+                    let folder = folder.join(format!("{BENCH}{number}"));
+                    if let Some(lock) = Lock::try_take(&folder.join(LOCK))? {
+                        return Ok((folder, lock));
+                    }
+                }
+                unreachable!("there are more numbers than graders")
+            }
+        }
     }
 }

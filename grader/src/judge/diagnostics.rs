@@ -61,6 +61,16 @@ fn is_summary(message: &str) -> bool {
         || message.ends_with("warnings emitted")
 }
 
+/// Whether a line of rustc's output says that a library's metadata is written: from then on
+/// others can be compiled against it.
+pub fn is_metadata_ready(line: &str) -> bool {
+    #[derive(Deserialize)]
+    struct Artifact {
+        emit: String,
+    }
+    serde_json::from_str(line).is_ok_and(|artifact: Artifact| artifact.emit == "metadata")
+}
+
 /// The files that a library was compiled from, out of rustc's dep-info.
 pub fn compiled_files(dep_info: &str) -> Vec<String> {
     dep_info
@@ -90,6 +100,19 @@ mod tests {
             found[0].location.as_ref().unwrap().to_string(),
             "exercises/d/src/lib.rs:3:5"
         );
+    }
+
+    #[test]
+    fn metadata_is_told_from_other_artifacts_and_messages() {
+        let line = |emit| {
+            format!(r#"{{"$message_type":"artifact","artifact":"/o/libx","emit":"{emit}"}}"#)
+        };
+        assert!(is_metadata_ready(&line("metadata")));
+        assert!(!is_metadata_ready(&line("link")));
+        assert!(!is_metadata_ready(
+            r#"{"message":"metadata","level":"warning","spans":[]}"#
+        ));
+        assert!(diagnostics(&line("metadata")).is_empty());
     }
 
     #[test]

@@ -1,24 +1,22 @@
 //! Whether the course is sound: what every exercise must hold, proved by running it.
 
+mod empty;
+pub mod mutants;
 mod style;
 mod texts;
 mod variants;
 
-use std::{
-    collections::VecDeque,
-    path::Path,
-    sync::{Mutex, PoisonError, mpsc},
-    thread,
-};
+use std::{collections::BTreeMap, path::Path};
 
 use anyhow::Result;
 use serde::Serialize;
 
 use crate::{
-    grade::Grader,
+    grade::{Grader, clear_benches},
     model::exercise::Exercise,
     world::{
         disk,
+        parallel::in_parallel,
         process::{Cancel, Cancelled},
     },
 };
@@ -43,6 +41,8 @@ pub struct Complaint {
 pub struct Effort {
     /// How often the solution is run; every run must give the same report.
     pub repeats: u32,
+    /// Whether half of these runs find the machine busy with something else.
+    pub load: bool,
     /// How many variants are graded at a time.
     pub jobs: usize,
     /// Only the pieces of work whose title contains this; all, if `None`.
@@ -80,6 +80,7 @@ enum Task {
     Texts,
     Style,
     Stub,
+    Empty,
     Solution,
     Right(String),
     Wrong(String),
@@ -91,6 +92,7 @@ impl Job<'_> {
             Task::Texts => "texts",
             Task::Style => "formatting and lints",
             Task::Stub => "stub",
+            Task::Empty => "an empty implementation",
             Task::Solution => "solution",
             Task::Right(name) | Task::Wrong(name) => name,
         };
@@ -107,7 +109,7 @@ pub fn verify(
     on: &dyn Fn(Event),
 ) -> Result<Vec<Complaint>> {
     let mut complaints = Vec::new();
-    let mut jobs = VecDeque::new();
+    let mut jobs = Vec::new();
     for exercise in exercises {
         match grader.prepare(exercise, cancel, &|_| {}) {
             Ok(_) => jobs.extend(
@@ -126,37 +128,36 @@ pub fn verify(
         }
     }
     let total = jobs.len();
-    let queue = Mutex::new(jobs);
-    let (sender, ended) = mpsc::channel();
-    thread::scope(|scope| {
-        for _ in 0..effort.jobs.max(1) {
-            let (queue, sender) = (&queue, sender.clone());
-            scope.spawn(move || {
-                let next = || {
-                    queue
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .pop_front()
-                };
-                while let Some(job) = next() {
-                    let title = job.title();
-                    if sender
-                        .send((title, work(grader, &job, effort, cancel)))
-                        .is_err()
-                    {
-                        return;
-                    }
-                }
-            });
-        }
-        drop(sender);
-        for (done, (what, found)) in (1..).zip(ended) {
+    let mut done = 0;
+    let mut left: BTreeMap<String, usize> = BTreeMap::new();
+    for job in &jobs {
+        *left.entry(job.exercise.slug.clone()).or_default() += 1;
+    }
+    in_parallel(
+        jobs,
+        effort.jobs,
+        |job| {
+            (
+                job.exercise,
+                job.title(),
+                work(grader, &job, effort, cancel),
+            )
+        },
+        |(exercise, what, found)| {
             complaints.extend(found?);
+            done += 1;
+            if let Some(left) = left.get_mut(&exercise.slug) {
+                *left -= 1;
+                if *left == 0 {
+                    clear_benches(grader, exercise)?;
+                }
+            }
             on(Event::Done { what, done, total });
-        }
-        complaints.sort();
-        Ok(complaints)
-    })
+            Ok(())
+        },
+    )?;
+    complaints.sort();
+    Ok(complaints)
 }
 
 fn jobs_of<'a>(grader: &Grader, exercise: &'a Exercise) -> Vec<Job<'a>> {
@@ -172,8 +173,14 @@ fn jobs_of<'a>(grader: &Grader, exercise: &'a Exercise) -> Vec<Job<'a>> {
             .map(|name| format!("{folder}/{name}"))
             .collect::<Vec<_>>()
     };
-    [Task::Texts, Task::Style, Task::Stub, Task::Solution]
-        .into_iter()
+    let once = [
+        Task::Texts,
+        Task::Style,
+        Task::Stub,
+        Task::Empty,
+        Task::Solution,
+    ];
+    once.into_iter()
         .chain(names("right").into_iter().map(Task::Right))
         .chain(names("wrong").into_iter().map(Task::Wrong))
         .map(|task| Job { exercise, task })
@@ -195,7 +202,8 @@ fn work(
         Task::Texts => texts::verify(&grader.course, job.exercise),
         Task::Style => style::verify(grader, job.exercise, cancel),
         Task::Stub => bench.stub(),
-        Task::Solution => bench.solution(effort.repeats),
+        Task::Empty => bench.empty(),
+        Task::Solution => bench.solution(effort.repeats, effort.load),
         Task::Right(name) => bench.right(name),
         Task::Wrong(name) => bench.wrong(name),
     }

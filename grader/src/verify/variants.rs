@@ -1,18 +1,18 @@
 //! Grading the stub, the solution, every `right/` and every `wrong/`.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, thread};
 
 use anyhow::Result;
 
 use super::Complaint;
 use crate::{
-    grade::{Graded, Grader, Implementation, SOLUTION, Selection},
+    grade::{Graded, Grader, Implementation, Selection},
     model::{
         exercise::Exercise,
         head::Head,
         verdict::{CheckStatus, CheckVerdict, Status, Verdict},
     },
-    world::{disk, process::Cancel},
+    world::{disk, load::Load, process::Cancel},
 };
 
 /// Everything that grading a variant of one exercise needs.
@@ -67,16 +67,18 @@ impl Bench<'_> {
         Ok(complaints)
     }
 
-    /// The solution passes every check, always with the same report, in good time.
-    pub fn solution(&self, repeats: u32) -> Result<Vec<Complaint>> {
+    /// The solution passes every check in good time; of `repeats` runs each gives the same report,
+    /// also those (half of them if `load`) on a machine that is busy with something else.
+    pub fn solution(&self, repeats: u32, load: bool) -> Result<Vec<Complaint>> {
         let file = format!("solutions/{}/src/lib.rs", self.exercise.slug);
         let path = self
             .grader
             .course
             .solution(self.exercise)
             .join("src/lib.rs");
-        let implementation = Implementation::File(&path, SOLUTION);
-        let first = self.grade(implementation)?;
+        let implementation = Implementation::File(&path);
+        let busy_runs = if load { repeats / 2 } else { 0 };
+        let first = self.grade_again(implementation, repeats.saturating_sub(busy_runs + 1))?;
         let mut complaints = self.passes(&file, &first.verdict);
         let needed = first.slowest.as_millis();
         let deadline = u128::from(self.exercise.about.deadline_ms);
@@ -89,17 +91,21 @@ impl Bench<'_> {
             ));
         }
         complaints.extend(self.suite(&first.verdict));
-        for round in 1..repeats {
-            let again = self.grade(implementation)?;
-            if again.verdict != first.verdict {
-                complaints.push(self.at(
-                    &file,
-                    0,
-                    format!("run {} gave another report than the first", round + 1),
-                    "find what depends on real time, on addresses or on an order nobody promised",
-                ));
-                break;
-            }
+        let mut differs = first.differs.map(|run| format!("run {run}"));
+        if differs.is_none() && busy_runs > 0 {
+            let cores = thread::available_parallelism().map_or(2, usize::from);
+            let _load = Load::on(2 * cores);
+            let busy = self.grade_again(implementation, busy_runs - 1)?;
+            let other = busy.verdict != first.verdict;
+            differs = (other || busy.differs.is_some()).then(|| "a run on a busy machine".into());
+        }
+        if let Some(run) = differs {
+            complaints.push(self.at(
+                &file,
+                0,
+                format!("{run} gave another report than the first"),
+                "find what depends on real time, on addresses or on an order nobody promised",
+            ));
         }
         Ok(complaints)
     }
@@ -107,9 +113,7 @@ impl Bench<'_> {
     /// Another correct solution passes every check.
     pub fn right(&self, name: &str) -> Result<Vec<Complaint>> {
         let (file, path) = self.variant(name);
-        let verdict = self
-            .grade(Implementation::File(&path, &folder(name)))?
-            .verdict;
+        let verdict = self.grade(Implementation::File(&path))?.verdict;
         Ok(self.passes(&file, &verdict))
     }
 
@@ -128,9 +132,7 @@ impl Bench<'_> {
                 )]);
             }
         };
-        let verdict = self
-            .grade(Implementation::File(&path, &folder(name)))?
-            .verdict;
+        let verdict = self.grade(Implementation::File(&path))?.verdict;
         let mut complaints = self.compiles(&file, &verdict);
         if !complaints.is_empty() {
             return Ok(complaints);
@@ -312,8 +314,16 @@ impl Bench<'_> {
         complaints
     }
 
-    fn grade(&self, implementation: Implementation<'_>) -> Result<Graded> {
-        let selection = Selection::default();
+    /// Grades one implementation.
+    pub fn grade(&self, implementation: Implementation<'_>) -> Result<Graded> {
+        self.grade_again(implementation, 0)
+    }
+
+    fn grade_again(&self, implementation: Implementation<'_>, again: u32) -> Result<Graded> {
+        let selection = Selection {
+            again,
+            ..Selection::default()
+        };
         self.grader.grade(
             self.exercise,
             implementation,
@@ -328,7 +338,8 @@ impl Bench<'_> {
         (format!("grader/hidden/{}/{name}", self.exercise.slug), path)
     }
 
-    fn at(&self, file: &str, line: u32, what: String, mend: &str) -> Complaint {
+    /// A complaint about a file of this exercise.
+    pub fn at(&self, file: &str, line: u32, what: String, mend: &str) -> Complaint {
         Complaint {
             exercise: self.exercise.slug.clone(),
             file: file.to_owned(),
@@ -350,9 +361,4 @@ fn got(check: &CheckVerdict) -> String {
             failure.expected, failure.got
         )
     })
-}
-
-/// The build folder of a variant: `wrong/in_sequence.rs` → `wrong-in_sequence`.
-fn folder(name: &str) -> String {
-    name.trim_end_matches(".rs").replace('/', "-")
 }

@@ -133,7 +133,7 @@ fn actions(
 ) -> String {
     let mut actions = String::new();
     if let Some(pitfall) = &failure.pitfall {
-        let page = format!("docs/pitfalls.md#{pitfall}");
+        let page = format!("kata read pitfalls#{pitfall}");
         let both = format!("{pitfall}  {page}");
         let painted = if width(&both) <= style.field_width() {
             format!("{pitfall}  {}", style.dim(&page))

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Arc, mpsc::Sender},
-    thread,
+    thread::{self, JoinHandle},
 };
 
 use anyhow::Result;
@@ -20,7 +20,14 @@ pub struct Runner {
     grader: Arc<Grader>,
     events: Sender<Event>,
     running: Option<Cancel>,
-    background: Option<Cancel>,
+    background: Option<Background>,
+}
+
+/// The build of what later days need.
+#[derive(Debug)]
+struct Background {
+    cancel: Cancel,
+    thread: JoinHandle<()>,
 }
 
 impl Runner {
@@ -88,17 +95,17 @@ impl Runner {
             return;
         }
         let cancel = Cancel::default();
-        self.background = Some(cancel.clone());
-        let grader = Arc::clone(&self.grader);
-        thread::spawn(move || {
+        let (grader, stop) = (Arc::clone(&self.grader), cancel.clone());
+        let thread = thread::spawn(move || {
             for exercise in &grader.course.exercises {
-                if cancel.is_cancelled() {
+                if stop.is_cancelled() {
                     return;
                 }
                 // What fails here fails again, with a report, when the day is opened.
-                let _ = grader.prepare_quietly(exercise, &cancel);
+                let _ = grader.prepare_quietly(exercise, &stop);
             }
         });
+        self.background = Some(Background { cancel, thread });
     }
 
     /// Stops the run that goes on, if one does.
@@ -117,14 +124,15 @@ impl Runner {
 
     /// Two cargos in one target folder wait for each other: the one in front goes first.
     fn yield_to(&mut self, exercise: &Exercise) {
-        if self.background.is_some() && !self.grader.is_prepared(exercise) {
+        let builds = |background: &Background| !background.thread.is_finished();
+        if self.background.as_ref().is_some_and(builds) && !self.grader.is_prepared(exercise) {
             self.stop_background();
         }
     }
 
     fn stop_background(&mut self) {
-        if let Some(cancel) = self.background.take() {
-            cancel.cancel();
+        if let Some(background) = self.background.take() {
+            background.cancel.cancel();
         }
     }
 }

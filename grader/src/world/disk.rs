@@ -46,6 +46,15 @@ pub fn make_folder(path: &Path) -> Result<()> {
     fs::create_dir_all(path).with_context(|| format!("{} could not be made", path.display()))
 }
 
+/// Gives a file another name, in the place of what has it; the folder is made if need be.
+pub fn rename(from: &Path, to: &Path) -> Result<()> {
+    let what = || format!("{} could not become {}", from.display(), to.display());
+    if let Some(folder) = to.parent() {
+        fs::create_dir_all(folder).with_context(what)?;
+    }
+    fs::rename(from, to).with_context(what)
+}
+
 /// Removes a file.
 pub fn remove(path: &Path) -> Result<()> {
     fs::remove_file(path).with_context(|| format!("{} could not be removed", path.display()))
@@ -92,6 +101,23 @@ pub fn write_if_changed(path: &Path, bytes: &[u8]) -> Result<()> {
     } else {
         write(path, bytes)
     }
+}
+
+/// Writes a script that can be run, if it is not there already.
+pub fn write_program(path: &Path, text: &str) -> Result<()> {
+    if fs::read_to_string(path).is_ok_and(|old| old == text) {
+        return Ok(());
+    }
+    let folder = path.parent().context("a file needs a folder")?;
+    let what = || format!("{} could not be written", path.display());
+    fs::create_dir_all(folder).with_context(what)?;
+    let mut file = tempfile::Builder::new()
+        .permissions(fs::Permissions::from_mode(0o777))
+        .tempfile_in(folder)
+        .with_context(what)?;
+    file.write_all(text.as_bytes()).with_context(what)?;
+    // Closed before it gets its name: a program that is open for writing cannot be run.
+    file.into_temp_path().persist(path).with_context(what)
 }
 
 /// All regular files beneath a folder, by their path in it, sorted; links are passed over.

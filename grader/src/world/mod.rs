@@ -7,11 +7,12 @@ pub mod disk;
 pub mod editor;
 pub mod embedded;
 pub mod files;
+pub mod load;
 pub mod lock;
 pub mod pager;
+pub mod parallel;
 pub mod process;
 pub mod progress_file;
-
 pub mod terminal;
 pub mod toolchain;
 pub mod watcher;

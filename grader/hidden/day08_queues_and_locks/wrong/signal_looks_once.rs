@@ -1,4 +1,5 @@
 //! wrong: after a notice it does not look again
+//! fails: a notice between look and wait is not lost: failed
 //! fails: a wait ends the moment its condition holds: failed
 //! fails: nobody looks again while nothing was notified: failed
 //! pitfall: lost-wakeup

@@ -16,6 +16,7 @@ pub struct Cancel {
 struct State {
     cancelled: bool,
     running: Vec<Pid>,
+    children: Vec<Cancel>,
 }
 
 /// The run was stopped by [`Cancel::cancel`]; its result means nothing.
@@ -31,6 +32,23 @@ impl Cancel {
         for pid in state.running.drain(..) {
             kill_group(pid);
         }
+        for child in state.children.drain(..) {
+            child.cancel();
+        }
+    }
+
+    /// A handle for a part of the run: stopping the run stops it, but not the other way round.
+    #[must_use]
+    pub fn part(&self) -> Self {
+        let part = Self::default();
+        let mut state = self.state();
+        if state.cancelled {
+            part.cancel();
+        } else {
+            state.children.push(part.clone());
+        }
+        drop(state);
+        part
     }
 
     /// Whether [`Cancel::cancel`] was called.

@@ -3,11 +3,13 @@
 mod cancel;
 mod capture;
 mod check;
+mod gate;
 mod orphans;
 
 pub use cancel::{Cancel, Cancelled};
 pub use capture::{Captured, Line, capture, capture_lines};
 pub use check::{CheckExit, CheckRun, run_check};
+pub use gate::{Gate, gate};
 pub use orphans::welcome;
 
 use std::{
