@@ -1491,7 +1491,9 @@ async fn spared(lab: Lab) {
         tried.push(world.tried());
     }
     tried.sort_unstable();
-    lab.expect_eq(&tried.join(" "), &"a b".to_owned())
+    lab.expect(tried == ["a", "b"])
+        .expected("two calls, one tries a and one tries b")
+        .got(format!("tried: {}", tried.join(" and ")))
         .why(
             "The program at a was started anew, and has registered again. What is known of the old \
              one does not count for it: a new registration begins with a closed breaker.",
