@@ -645,18 +645,26 @@ fn executor_drops(lab: &Lab) {
     executor.run();
     let wakers = lock(&slot).clone();
     wakers[0].wake_by_ref();
+    // It stands behind the one that ends.
+    let (ended, dropped) = (alive[0].clone(), Arc::new(Mutex::new(false)));
+    let seen = Arc::clone(&dropped);
+    executor.spawn(async move { *lock(&seen) = ended.strong_count() == 0 });
     let left = executor.run();
-    lab.expect_eq(&(left, alive[0].strong_count()), &(1, 0))
+    let at_once = *lock(&dropped);
+    lab.expect_eq(&(left, at_once), &(1, true))
         .expected("the first one has ended and is dropped, the other one is left")
         .got(format!(
             "{left} left; the one that has ended is {}",
-            if alive[0].strong_count() == 0 {
+            if at_once {
                 "dropped"
             } else {
-                "still there"
+                "still there when the next one is polled"
             }
         ))
-        .why("What a future holds is free when it has ended, whoever has its waker.")
+        .why(
+            "What a future holds is free when it has ended: at once, before the next one is \
+             polled, and whoever has its waker.",
+        )
         .pitfall("leaked-resource")
         .or_fail();
     wakers[0].wake_by_ref();
@@ -1714,6 +1722,7 @@ async fn draining(lab: Lab) {
 
 async fn out_of_grace(lab: Lab) {
     let slow = Settings {
+        capacity: NonZeroUsize::new(3).expect("not zero"),
         lease: ms(10_000),
         first_delay: ms(1_000),
         ..settings()
