@@ -179,7 +179,8 @@ fn expect_log(lab: &Lab, runs: &Service, expected: &str, why: &str, pitfall: &st
 }
 
 /// Before and behind the model. Texts are their tokens, and a mark of
-/// exclamation makes an answer of scores. A text with a `?` is no good.
+/// exclamation makes an answer of scores. A text with a `?` is no good, nor are
+/// scores with a `&`.
 #[derive(Default)]
 struct Ends {
     /// `None`: takes no time at all.
@@ -207,6 +208,9 @@ impl Codec for Ends {
             if let Some(decoding) = &self.decoding {
                 let ended = decoding.call(&scores.0).await;
                 ended.map_err(|fault| CodecError(fault.message))?;
+            }
+            if scores.0.contains('&') {
+                return Err(CodecError(format!("no words for {}", scores.0)));
             }
             Ok(format!("{}!", scores.0))
         }
@@ -614,34 +618,25 @@ async fn leaves(lab: Lab) {
             )
             .pitfall("cancellation-ignored")
             .or_fail();
-        // The clock may have been that of the one who left.
         let notes = locked(&server.notes.notes).clone();
-        let mut answers: Vec<_> = notes
+        let others = notes.iter().filter(|(_, note)| !note.starts_with('z'));
+        let others = others.map(|(at_ms, note)| (at_ms - began_ms, note.clone()));
+        let got = notes_line(&others.collect::<Vec<_>>());
+        let expected = left
             .iter()
-            .filter(|(_, note)| !note.starts_with('z'))
-            .map(|(_, note)| note.clone())
-            .collect();
-        answers.sort();
-        let expected: Vec<_> = left
-            .iter()
-            .map(|name| format!("{name}={}!", name.to_uppercase()))
-            .collect();
-        lab.expect_eq(&answers.join(" "), &expected.join(" "))
+            .map(|name| (100 + RUN_MS, format!("{name}={}!", name.to_uppercase())));
+        let expected = time_line(expected);
+        lab.expect(got == expected)
+            .expected(format!(
+                "`{}` leaves {when}; answers, counted from their calls: {expected}",
+                names[gone]
+            ))
+            .got(got)
             .why(
-                "The others asked at the same time, and get their own answers. A batch belongs to \
-                 all in it, and not to the caller who happened to begin it.",
+                "All three asked at the same time. For the two who stay nothing changes: 100 ms to \
+                 wait, 50 to run, each his own answer. A batch belongs to all in it, and not to \
+                 the caller who happened to begin it.",
             )
-            .pitfall("cancellation-ignored")
-            .or_fail();
-        let late = notes
-            .iter()
-            .find(|(at, note)| !note.starts_with('z') && *at != began_ms + 100 + RUN_MS);
-        lab.expect(late.is_none())
-            .expected("the others are answered after 150 ms: 100 to wait, 50 to run")
-            .got(late.map_or_else(String::new, |(at, note)| {
-                format!("{note} after {} ms", at - began_ms)
-            }))
-            .why("They came at the same time as the one who left: nothing changes for them.")
             .pitfall("cancellation-ignored")
             .or_fail();
     }
@@ -692,6 +687,37 @@ async fn refused(lab: Lab) {
         .got(time_line(answered))
         .why("Whoever is not refused is queued, and answered in the end.")
         .pitfall("wrong-result")
+        .or_fail();
+
+    // While the model is free and a batch gathers they are queued as well.
+    let server = Server::new(
+        &lab,
+        Settings {
+            max_batch: number(10),
+            ..settings
+        },
+    );
+    let began_ms = lab.now_ms();
+    for text in ["a", "b", "c", "d", "e", "f"] {
+        server.ask(text);
+        sleep(ms(1)).await;
+    }
+    sleep(ms(500)).await;
+    let notes = locked(&server.notes.notes).clone();
+    let notes = notes
+        .into_iter()
+        .map(|(at_ms, note)| (at_ms - began_ms, note));
+    let got = notes_line(&notes.collect::<Vec<_>>());
+    let expected = "e=Overloaded@4 f=Overloaded@5 a=A!@150 b=B!@150 c=C!@150 d=D!@150";
+    lab.expect(got == expected)
+        .expected(format!("ten in a batch, four queued; answers: {expected}"))
+        .got(got)
+        .why(
+            "Nothing runs yet: the first batch gathers until 100 ms. Four are in it, and are \
+             queued, wherever you keep them. What was taken out of a channel, and does not run \
+             yet, counts as well.",
+        )
+        .pitfall("unbounded-queue")
         .or_fail();
 
     // Those who leave give their places back, at the latest with their batch.
@@ -849,15 +875,27 @@ async fn encodes(lab: Lab) {
     };
     let settings = Settings {
         workers: number(2),
+        max_queued: number(5),
         ..settings(5, 1000)
     };
     let server = Server::with(&lab, ends, settings);
     let o = lab.pick(0..=3);
     let slow = format!("b{}", 85 + o);
     server
-        .ask_at(&[(0, "a"), (1, &slow), (2, "c"), (3, "d"), (4, "e")])
+        .ask_at(&[(0, "a"), (1, &slow), (2, "c"), (3, "d"), (4, "e"), (5, "f")])
         .await;
     sleep(ms(1000)).await;
+    let notes = locked(&server.notes.notes).clone();
+    let got = time_line(notes.first().cloned());
+    lab.expect(got == "f=Overloaded@5")
+        .expected("five are queued, one more is too many: f=Overloaded@5")
+        .got(format!("the first to be told anything: {got}"))
+        .why(
+            "At 5 ms two texts are encoded, and three wait for a worker. All of them are queued: a \
+             bound that counts only what is in the line lets any number wait before it.",
+        )
+        .pitfall("unbounded-queue")
+        .or_fail();
     let peak = encoding.peak();
     lab.expect(peak <= 2)
         .expected("at most 2 texts are encoded at a time: the workers")
@@ -964,7 +1002,7 @@ async fn decodes(lab: Lab) {
             (1, "b"),
             (2, "c"), // run from 2 to 52
             (10, "d"),
-            (20, "e"),
+            (20, "e&"),
             (30, "f"), // run from 52 to 102
         ])
         .await;
@@ -972,7 +1010,7 @@ async fn decodes(lab: Lab) {
     expect_log(
         &lab,
         &server.runs,
-        &format!("{slow}+b+c@2 d+e+f@52"),
+        &format!("{slow}+b+c@2 d+e&+f@52"),
         "The second batch is full, and the model is free at 52 ms: it runs while the first one is \
          decoded. What is about one answer does not belong into the loop that makes the batches.",
         "sequential-awaits",
@@ -1003,16 +1041,21 @@ async fn decodes(lab: Lab) {
         )
         .pitfall("sequential-awaits")
         .or_fail();
-    let answers: Vec<_> = notes.iter().map(|(_, note)| note.as_str()).collect();
-    let right = answers.iter().all(|note| {
+    let right = notes.iter().all(|(_, note)| {
         note.split_once('=')
-            .is_some_and(|(text, answer)| answer == format!("{}!", text.to_uppercase()))
+            .is_some_and(|(text, answer)| match text {
+                "e&" => answer == "Decode(CodecError('no words for E&'))",
+                text => answer == format!("{}!", text.to_uppercase()),
+            })
     });
-    lab.expect(right && answers.len() == 6)
-        .expected("six callers, each with his own answer")
+    lab.expect(right && notes.len() == 6)
+        .expected("six callers, each with his own answer; `E&` cannot be decoded")
         .got(notes_line(&notes))
-        .why("Each caller gets the answer to his own text.")
-        .pitfall("wrong-result")
+        .why(
+            "Each caller gets the answer to his own text. The one whose scores cannot be decoded \
+             gets that error, and nobody else does.",
+        )
+        .pitfall("swallowed-error")
         .or_fail();
 }
 

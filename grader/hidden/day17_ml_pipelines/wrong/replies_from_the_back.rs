@@ -4,6 +4,7 @@
 //! fails: a batch runs the moment it is full: failed
 //! fails: each caller gets his own answer, whenever they come: failed
 //! fails: a caller who leaves is in no batch, and harms nobody: failed
+//! fails: a call beyond the queue is refused at once: failed
 //! fails: a poisoned input fails alone: failed
 //! fails: halves run one after the other, and answer when they end: failed
 //! fails: the next batch waits until the halves have run: failed

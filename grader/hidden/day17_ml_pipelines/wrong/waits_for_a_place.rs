@@ -1,5 +1,6 @@
 //! wrong: who finds the queue full waits in another queue
 //! fails: a call beyond the queue is refused at once: failed
+//! fails: as many texts are encoded at a time as there are workers: failed
 //! pitfall: unbounded-queue
 
 mod given;

@@ -2,6 +2,7 @@
 //! fails: a batch that is not full waits from its first input on: failed
 //! fails: one batch runs at a time; others gather meanwhile: failed
 //! fails: each caller gets his own answer, whenever they come: failed
+//! fails: a call beyond the queue is refused at once: failed
 //! pitfall: wrong-result
 
 mod given;
