@@ -19,7 +19,6 @@ use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 pub use given::*;
 
-/// Places, and those who wait for one, in order.
 #[derive(Debug, Default)]
 struct Line {
     taken: usize,
@@ -27,7 +26,6 @@ struct Line {
 }
 
 impl Line {
-    /// Lets as many in as there is room for; who has left is passed over.
     fn admit(&mut self, limit: usize) {
         while self.taken < limit
             && let Some(first) = self.waiting.pop_front()
@@ -38,7 +36,6 @@ impl Line {
     }
 }
 
-/// Waits to be let in. Dropped after it was let in, it lets the next one in.
 struct Waiting<F: Fn()> {
     receiver: Option<oneshot::Receiver<()>>,
     free: F,
@@ -171,7 +168,6 @@ pub fn batches<S>(lines: S, limits: BatchLimits) -> BoxStream<'static, Vec<Strin
 where
     S: Stream<Item = String> + Send + 'static,
 {
-    // A clock wants a runtime: it is made with the first poll.
     let mut making = Some(lines);
     let mut made = None;
     futures::stream::poll_fn(move |cx| {

@@ -13,14 +13,9 @@ use tokio_util::task::TaskTracker;
 
 pub use given::*;
 
-// ---------------------------------------------------------------- Tasks 1, 3
-
-/// Runs the model over the inputs of `jobs`, and sends each job its output.
 pub async fn run_batch(model: &dyn Model, jobs: Vec<Job>) {
-    // What is still to run; the last one is next.
     let mut batches = vec![jobs];
     while let Some(mut jobs) = batches.pop() {
-        // Before inputs and replies part: what is left out, is left out of both.
         jobs.retain(|job| !job.reply.is_closed());
         if jobs.is_empty() {
             continue;
@@ -37,8 +32,6 @@ pub async fn run_batch(model: &dyn Model, jobs: Vec<Job>) {
                     let _ = job.reply.send(Err(error.clone()));
                 }
             }
-            // One of them is to blame. With halves it is found in about
-            // 2 log n runs, and most of the others need few of them.
             Err(_) => {
                 let second_half = jobs.split_off(jobs.len().div_ceil(2));
                 batches.extend([second_half, jobs]);
@@ -47,24 +40,18 @@ pub async fn run_batch(model: &dyn Model, jobs: Vec<Job>) {
     }
 }
 
-// ---------------------------------------------------------------- Tasks 2, 4, 5
-
-/// Gathers the calls of many into batches for a model.
 pub struct Batcher {
     codec: Arc<dyn Codec>,
-    /// The places in the queue. They are the bound: of the channel, too.
     places: Arc<Semaphore>,
     encoders: Semaphore,
     decoders: Semaphore,
     line: mpsc::UnboundedSender<Waiting>,
-    /// Every call that has begun and not ended.
     calls: TaskTracker,
     closing: CancellationToken,
     worker: TaskTracker,
     stop: DropGuard,
 }
 
-/// An input in the line.
 struct Waiting {
     job: Job,
     since: Instant,
@@ -72,7 +59,6 @@ struct Waiting {
 }
 
 impl Batcher {
-    /// A batcher that nobody has called yet.
     pub fn new(model: Arc<dyn Model>, codec: Arc<dyn Codec>, settings: Settings) -> Self {
         let (line, waiting) = mpsc::unbounded_channel();
         let closing = CancellationToken::new();
@@ -94,11 +80,6 @@ impl Batcher {
         }
     }
 
-    /// The answer to `text`: encoded, run in a batch with others, decoded.
-    ///
-    /// # Errors
-    /// At once, if the batcher is shut down or too many calls are queued.
-    /// Later, what fails at this text alone.
     pub async fn infer(&self, text: &str) -> Result<String, InferError> {
         let _call = self.calls.token();
         if self.closing.is_cancelled() {
@@ -113,7 +94,6 @@ impl Batcher {
         drop(encoder);
 
         let (reply, replied) = oneshot::channel();
-        // The clock runs from here, not from when the worker has time to look.
         let waiting = Waiting {
             job: Job { tokens, reply },
             since: Instant::now(),
@@ -128,7 +108,6 @@ impl Batcher {
         self.codec.decode(scores).await.map_err(InferError::Decode)
     }
 
-    /// Takes no more calls, and waits until those that have begun are over.
     pub async fn shutdown(&self) {
         self.closing.cancel();
         self.calls.close();
@@ -138,7 +117,6 @@ impl Batcher {
     }
 }
 
-/// Makes batches of the line, and runs one after the other.
 async fn make_batches(
     model: Arc<dyn Model>,
     mut line: mpsc::UnboundedReceiver<Waiting>,
@@ -150,8 +128,6 @@ async fn make_batches(
         let mut batch = vec![first];
         while batch.len() < settings.max_batch.get() {
             tokio::select! {
-                // Whoever is in the line already comes along, even if the batch
-                // is overdue because the model was busy.
                 biased;
                 Some(next) = line.recv() => batch.push(next),
                 () = sleep_until(due) => break,

@@ -14,12 +14,9 @@ use tokio_util::sync::CancellationToken;
 
 pub use given::*;
 
-/// Runs the model over the inputs of `jobs`, and sends each job its output.
 pub async fn run_batch(model: &dyn Model, jobs: Vec<Job>) {
-    // What is still to run; the last one is next.
     let mut batches = vec![jobs];
     while let Some(mut jobs) = batches.pop() {
-        // Before inputs and replies part: what is left out, is left out of both.
         jobs.retain(|job| !job.reply.is_closed());
         if jobs.is_empty() {
             continue;
@@ -36,8 +33,6 @@ pub async fn run_batch(model: &dyn Model, jobs: Vec<Job>) {
                     let _ = job.reply.send(Err(error.clone()));
                 }
             }
-            // One of them is to blame. With halves it is found in about
-            // 2 log n runs, and most of the others need few of them.
             Err(_) => {
                 let second_half = jobs.split_off(jobs.len().div_ceil(2));
                 batches.extend([second_half, jobs]);
@@ -76,7 +71,6 @@ pub struct Batcher {
 }
 
 impl Server {
-    /// The next batch; `None`: the line is empty, and nobody serves it.
     async fn next(&self) -> Option<Vec<Job>> {
         let max_batch = self.settings.max_batch.get();
         let since = { self.line.lock().unwrap().waiting.front()?.since };
@@ -150,7 +144,6 @@ impl Batcher {
         self.codec.decode(scores).await.map_err(InferError::Decode)
     }
 
-    /// Waits for the turn, and runs one batch.
     async fn lead(&self) {
         let _turn = self.turn.lock().await;
         if let Some(batch) = self.server.next().await {
