@@ -53,7 +53,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
         check: arguments.check.clone(),
         seeds: arguments.seed.into_iter().collect(),
         fresh: arguments.fresh,
-        again: 0,
+        ..Selection::default()
     };
     let mut results = Vec::with_capacity(exercises.len());
     for exercise in exercises {

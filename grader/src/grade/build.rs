@@ -80,10 +80,14 @@ pub fn build(shop: &Shop<'_>, hidden: &Path, cancel: &Cancel, on: &dyn Fn(Phase)
         Some(printed) if printed.status.success() => printed,
         _ => capture(&mut shop.test(&tests), cancel)?,
     };
-    if printed.status.success() {
+    let works = printed.status.success();
+    if works && !shop.prove_contract {
         return Ok(Built::Program(found));
     }
     let contract = capture(&mut shop.contract(&hidden.join("contract.rs")), cancel)?;
+    if works && contract.status.success() {
+        return Ok(Built::Program(found));
+    }
     if !contract.status.success() {
         return Ok(Built::ContractChanged(errors(diagnostics(
             &contract.stderr,

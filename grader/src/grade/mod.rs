@@ -74,6 +74,8 @@ pub struct Selection {
     pub seeds: Vec<u64>,
     /// Find the verdict anew even if it is known.
     pub fresh: bool,
+    /// Compile the contract even if all is well: an author wants to know that it fits.
+    pub contract: bool,
     /// Run it so often more, and see whether the verdict is always the same.
     pub again: u32,
 }

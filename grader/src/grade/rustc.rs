@@ -25,6 +25,8 @@ pub struct Shop<'a> {
     pub out: PathBuf,
     /// Links the hidden test, once the library is there.
     pub linker: PathBuf,
+    /// Whether the contract is compiled even if all is well.
+    pub prove_contract: bool,
     /// Columns of the terminal, for rustc's rendering.
     pub width: usize,
 }

@@ -87,6 +87,7 @@ impl Work<'_> {
             src: sources.write(&out.join("stage"))?,
             known_as: format!("exercises/{}/src", self.exercise.slug),
             out,
+            prove_contract: self.selection.contract,
             linker: stand_in::linker(&self.grader.course.scratch())?,
             width: self.grader.width,
         };

@@ -26,7 +26,7 @@ impl Bench<'_> {
     /// The stub compiles without warnings, has gaps, and fails every check because of them.
     pub fn stub(&self) -> Result<Vec<Complaint>> {
         let file = format!("exercises/{}/src/lib.rs", self.exercise.slug);
-        let verdict = self.grade(Implementation::Original)?.verdict;
+        let verdict = self.prove(Implementation::Original, 0)?.verdict;
         let mut complaints = self.compiles(&file, &verdict);
         for warning in verdict.diagnostics.iter().filter(|found| !found.error) {
             let line = warning
@@ -78,7 +78,7 @@ impl Bench<'_> {
             .join("src/lib.rs");
         let implementation = Implementation::File(&path);
         let busy_runs = if load { repeats / 2 } else { 0 };
-        let first = self.grade_again(implementation, repeats.saturating_sub(busy_runs + 1))?;
+        let first = self.prove(implementation, repeats.saturating_sub(busy_runs + 1))?;
         let mut complaints = self.passes(&file, &first.verdict);
         let needed = first.slowest.as_millis();
         let deadline = u128::from(self.exercise.about.deadline_ms);
@@ -95,7 +95,7 @@ impl Bench<'_> {
         if differs.is_none() && busy_runs > 0 {
             let cores = thread::available_parallelism().map_or(2, usize::from);
             let _load = Load::on(2 * cores);
-            let busy = self.grade_again(implementation, busy_runs - 1)?;
+            let busy = self.prove(implementation, busy_runs - 1)?;
             let other = difference(&first.verdict.checks, &busy.verdict.checks);
             differs = busy
                 .differs
@@ -319,21 +319,31 @@ impl Bench<'_> {
 
     /// Grades one implementation.
     pub fn grade(&self, implementation: Implementation<'_>) -> Result<Graded> {
-        self.grade_again(implementation, 0)
+        self.grade_as(implementation, &Selection::default())
     }
 
-    fn grade_again(&self, implementation: Implementation<'_>, again: u32) -> Result<Graded> {
+    /// The same for what must fit the contract, too, and must give one report however often it is
+    /// run `again`.
+    fn prove(&self, implementation: Implementation<'_>, again: u32) -> Result<Graded> {
         let selection = Selection {
             again,
+            contract: true,
             ..Selection::default()
         };
-        self.grader.grade(
-            self.exercise,
-            implementation,
-            &selection,
-            self.cancel,
-            &|_| {},
-        )
+        self.grade_as(implementation, &selection)
+    }
+
+    fn grade_as(
+        &self,
+        implementation: Implementation<'_>,
+        selection: &Selection,
+    ) -> Result<Graded> {
+        let Self {
+            grader,
+            exercise,
+            cancel,
+        } = self;
+        grader.grade(exercise, implementation, selection, cancel, &|_| {})
     }
 
     fn variant(&self, name: &str) -> (String, std::path::PathBuf) {
