@@ -107,7 +107,15 @@ fn a_setting_changes_what_happens() {
     let _ = kata(&["demo", "select", "--set", "restart=1"])
         .code(0)
         .says("13 times, 13 cancelled")
+        .says("kata demo select_cancellation --set restart=1 --set beat=130")
         .says("Stopped(0)");
+}
+
+#[test]
+fn after_the_last_prediction_it_says_how_to_go_on() {
+    let _ = kata(&["demo", "graceful_shutdown", "--set", "grace=50"])
+        .code(0)
+        .says("change     kata demo graceful_shutdown --settings");
 }
 
 #[test]

@@ -319,16 +319,19 @@ fn next(shown: &Shown<'_>, style: &Style) -> String {
     let mut next = style.file_field("source", &source);
     next.push_str(&style.painted_field("read", &read, |line| style.accent(line)));
     // A mistake in the reader's copy comes first.
-    let prediction = demo.next_prediction(shown.values);
-    if let Some(prediction) = prediction.filter(|_| shown.ran.failure.is_none()) {
+    if shown.ran.failure.is_some() {
+        return next;
+    }
+    next.push('\n');
+    let accent = |line: &str| style.accent(line);
+    if let Some(prediction) = demo.next_prediction(shown.values) {
+        let question = style.text(&prediction.question);
+        next.push_str(&style.painted_field("predict", &question, |line| style.bold(line)));
         let command = demo.command(&prediction.set);
-        next.push('\n');
-        next.push_str(
-            &style.painted_field("predict", &style.text(&prediction.question), |line| {
-                style.bold(line)
-            }),
-        );
-        next.push_str(&style.painted_field("then look", &command, |line| style.accent(line)));
+        next.push_str(&style.painted_field("then look", &command, accent));
+    } else {
+        let command = format!("kata demo {} --settings", demo.name);
+        next.push_str(&style.painted_field("change", &command, accent));
     }
     next
 }
