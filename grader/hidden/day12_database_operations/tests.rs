@@ -2038,7 +2038,7 @@ type Outcome = (Transfer, Option<Result<Result<(), Oops>, String>>);
 async fn storm(lab: Lab) {
     let file = File::new(ACCOUNTS);
     // All through one connection, or all at once: then the lock is in the way.
-    let slots = if lab.seed() % 2 == 0 {
+    let slots = if lab.seed().is_multiple_of(2) {
         1
     } else {
         usize::from(TRANSFERS)

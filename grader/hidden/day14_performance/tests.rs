@@ -20,7 +20,7 @@ use futures::stream::BoxStream;
 use futures::{FutureExt, Stream, StreamExt};
 use kata_harness::{Cancel, Lab, Probe, Suite, ms};
 use tokio::task::{JoinHandle, spawn_blocking};
-use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
+use tokio::time::{Instant, Sleep, sleep, timeout};
 
 #[rustfmt::skip] // A table: one check, one line.
 fn main() -> ExitCode {

@@ -681,10 +681,9 @@ impl Db {
 
 /// Where the learner's code made the last call that ended so.
 fn last_place_of(calls: &Calls, end: SpanEnd) -> Place {
-    let calls = calls.calls().into_iter();
+    let mut calls = calls.calls().into_iter();
     calls
-        .filter(|call| call.end == end)
-        .next_back()
+        .rfind(|call| call.end == end)
         .map(|call| call.location)
         .unwrap_or_default()
 }

@@ -13,7 +13,7 @@ use exercise::{
 };
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use kata_harness::{Call, CallInfo, Cancel, Lab, Place, Service as Backend, SpanEnd, Suite, ms};
+use kata_harness::{Call, CallInfo, Cancel, Lab, Place, Service as Backend, Suite, ms};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tower::{Layer, Service, ServiceExt};

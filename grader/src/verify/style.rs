@@ -15,7 +15,7 @@ use crate::{
     },
 };
 
-/// Every source is formatted; the solution is clippy-clean.
+/// Every source is formatted; the solution and its checks are clippy-clean.
 pub fn verify(grader: &Grader, exercise: &Exercise, cancel: &Cancel) -> Result<Vec<Complaint>> {
     let mut complaints = formatted(grader, exercise, cancel)?;
     if is_clone(&grader.course.workspace) {
@@ -95,9 +95,12 @@ fn linted(grader: &Grader, exercise: &Exercise, cancel: &Cancel) -> Result<Vec<C
             "--quiet",
             "--message-format",
             "short",
+            "--all-targets",
             "--package",
         ])
         .arg(format!("solution_{}", exercise.slug))
+        .arg("--package")
+        .arg(format!("hidden_{}", exercise.slug))
         .args(["--", "-D", "warnings"])
         .env_remove("CARGO_TARGET_DIR")
         .current_dir(&grader.course.trusted);
@@ -110,7 +113,10 @@ fn linted(grader: &Grader, exercise: &Exercise, cancel: &Cancel) -> Result<Vec<C
         file: file.to_owned(),
         line,
         what: what.to_owned(),
-        mend: format!("cargo clippy -p solution_{}", exercise.slug),
+        mend: format!(
+            "cargo clippy --all-targets -p solution_{0} -p hidden_{0}",
+            exercise.slug
+        ),
     };
     let mut complaints: Vec<Complaint> = printed
         .stderr
