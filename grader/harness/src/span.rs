@@ -25,6 +25,8 @@ struct List {
     kept: Vec<Span>,
     left_out: usize,
     jumps: Vec<Span>,
+    /// How many of both began in rounds that are over.
+    over: (usize, usize),
     /// When a simulated call last ended.
     call_ended_ms: Option<u64>,
 }
@@ -36,7 +38,7 @@ impl Spans {
 
     pub fn begin(&self, lane: String, label: String, start_ms: u64) -> Option<SpanId> {
         let mut list = self.list();
-        if list.kept.len() == MAX_SPANS {
+        if list.kept.len() - list.over.0 >= MAX_SPANS {
             list.left_out += 1;
             return None;
         }
@@ -69,7 +71,8 @@ impl Spans {
     /// Virtual time went on. If no call ended then, somebody slept: it is drawn as such.
     pub fn jump(&self, start_ms: u64, end_ms: u64) {
         let mut list = self.list();
-        if list.call_ended_ms != Some(end_ms) && list.jumps.len() < MAX_JUMPS {
+        let drawn = list.jumps.len() - list.over.1;
+        if list.call_ended_ms != Some(end_ms) && drawn < MAX_JUMPS {
             let (lane, label) = ("timer".to_owned(), "sleep".to_owned());
             list.jumps.push(Span {
                 lane,
@@ -81,11 +84,21 @@ impl Spans {
         }
     }
 
-    /// All of them, in the order of their start; the last one's label says how many were left
+    /// What is over by now belongs to a round that says nothing about the next one.
+    pub fn next_round(&self) {
+        let mut list = self.list();
+        list.over = (list.kept.len(), list.jumps.len());
+        list.left_out = 0;
+    }
+
+    /// All of this round, and what still runs of those before, in the order of their start; the last one's label says how many were left
     /// out, unless they are being drawn without end and their number is chance.
     pub fn report(&self, count: bool) -> Vec<Span> {
         let list = self.list();
-        let mut spans: Vec<Span> = list.kept.iter().chain(&list.jumps).cloned().collect();
+        let (before, kept) = list.kept.split_at(list.over.0);
+        let left = before.iter().filter(|span| span.end_ms.is_none());
+        let all = left.chain(kept).chain(&list.jumps[list.over.1..]);
+        let mut spans: Vec<Span> = all.cloned().collect();
         spans.sort_by_key(|span| span.start_ms);
         if let Some(last) = spans.last_mut()
             && list.left_out > 0
@@ -144,5 +157,35 @@ impl Drop for SpanGuard {
 impl std::fmt::Debug for SpanGuard {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("SpanGuard").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kata_report::SpanEnd;
+
+    use super::Spans;
+
+    #[test]
+    fn a_round_begins_with_what_is_left_of_those_before() {
+        let spans = Spans::default();
+        let begin = |label: &str, at| {
+            spans
+                .begin("lane".to_owned(), label.to_owned(), at)
+                .unwrap()
+        };
+        let ended = begin("ended", 0);
+        begin("left", 5);
+        spans.jump(0, 10);
+        spans.end(ended, SpanEnd::Done, 10);
+        spans.next_round();
+        begin("new", 10);
+        spans.jump(10, 30);
+        let labels: Vec<_> = spans
+            .report(true)
+            .into_iter()
+            .map(|span| span.label)
+            .collect();
+        assert_eq!(labels, ["left", "new", "sleep"]);
     }
 }

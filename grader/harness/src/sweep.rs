@@ -72,6 +72,8 @@ impl Lab {
                 round,
                 dropped: Rc::default(),
             };
+            // A chart of all rounds would show none of them.
+            self.world.spans.next_round();
             body(cancel.clone()).await;
             self.world.written().circumstance = None;
             if !cancel.dropped.get() {

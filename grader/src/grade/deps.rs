@@ -320,10 +320,14 @@ fn hashed(file: &Path, folder: &Path) -> Result<PathBuf> {
         .with_context(|| format!("{} has no twin in {}", file.display(), folder.display()))
 }
 
+/// The two packages without code: nobody waits for them.
+const OWN: [&str; 2] = ["learner", "hidden"];
+
 /// `   Compiling tokio v1.54.1` → `tokio`
 fn compiling(line: &str) -> Option<&str> {
     line.trim_start()
         .strip_prefix("Compiling ")?
         .split(' ')
         .next()
+        .filter(|krate| !OWN.contains(krate))
 }
