@@ -18,7 +18,7 @@
 //! fails: a shutdown dropped at any pending changes nothing: blocked
 //! fails: in a storm nothing is lost: blocked
 //! pitfall: blocking-the-runtime
-//! line: 137
+//! line: 138
 
 mod given;
 
