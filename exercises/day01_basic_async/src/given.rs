@@ -237,7 +237,8 @@ pub struct Step {
     /// What the step makes.
     pub name: String,
     /// The steps that must be done before this one starts, by their place in
-    /// the recipe, counted from 0. No step is named twice here.
+    /// the recipe, counted from 0. One step's `needs` never has the same place
+    /// twice.
     pub needs: Vec<usize>,
 }
 

@@ -19,7 +19,7 @@ pub trait Server: Send + Sync + 'static {
     fn open(&self) -> BoxFuture<'_, Result<Session, OpenError>>;
 
     /// Closes a session. Takes a while, and may fail; either way the place is
-    /// free again when it ends.
+    /// free again when it ends. It never panics.
     ///
     /// A `close` that was dropped before its end has closed nothing: the
     /// session keeps its place for ever.

@@ -52,7 +52,8 @@ pub struct Lease {
 }
 
 impl Pool {
-    /// A pool over `server` with `limit` slots. Opens nothing yet.
+    /// A pool over `server` with `limit` slots, a million at most. Opens
+    /// nothing yet.
     pub fn new(server: Arc<dyn Server>, limit: NonZeroUsize) -> Self {
         let _ = (server, limit);
         todo!("task 2: keep the server, and `limit` slots")
@@ -106,12 +107,14 @@ impl Pool {
     ///
     /// From its first poll on the pool gives no more slots: whoever waits for
     /// one, or comes later, gets [`LeaseError::Closed`]. A lease that has its
-    /// slot already goes on: it is opened, used and dropped as ever.
+    /// slot already goes on: it is opened, used and dropped as ever. A waiter
+    /// who was handed a slot, but has not run since, may get either of the two.
     ///
-    /// Returns when every lease was dropped and every close has ended; then
-    /// nothing of the pool is left running. Every call, early or late, gets the
-    /// same whole report. A call that is dropped before its end changes
-    /// nothing: the pool stays shut, and the next call does the waiting.
+    /// Returns when every lease was dropped and every close has ended, those
+    /// included that were given since it began; then nothing of the pool is
+    /// left running. Every call, early or late, gets the same whole report. A
+    /// call that is dropped before its end changes nothing: the pool stays
+    /// shut, and the next call does the waiting.
     pub async fn shutdown(&self) -> Report {
         todo!("task 4: give no more slots, wait for what is out, report")
     }

@@ -36,9 +36,10 @@ pub fn paginate(
 /// Task 2: the items after which it was quiet.
 ///
 /// An item comes exactly `quiet` after it was taken from `input`, unless
-/// another one was taken before: then it is dropped for the later one. When
-/// `input` ends, the item that waits comes at once, and then the end. `input`
-/// is not polled after its end.
+/// another one was taken before: then it is dropped for the later one. (Polled
+/// late, with a later one ready, the stream may do either.) When `input` ends,
+/// the item that waits comes at once, and then the end. `input` is not polled
+/// after its end.
 pub fn debounce<S>(input: S, quiet: Duration) -> impl Stream<Item = S::Item> + Send + 'static
 where
     S: Stream<Item: Send> + Send + 'static,
@@ -86,8 +87,10 @@ impl<S: Stream> Stream for ChunksTimeout<S> {
 ///
 /// The moment the first item of a page is given, the next page is asked for,
 /// and its call goes on though nobody polls the stream. The page after that has
-/// to wait until the first item of the next one is given. An error known early
-/// is kept until it is its turn.
+/// to wait until the first item of the next one is given. (An empty page has
+/// none: the page after it is asked for when the reader's asking gets there, at
+/// the latest.) There is never more than one call under way. An error known
+/// early is kept until it is its turn.
 ///
 /// Dropping the stream drops the call that is on its way, at that moment.
 ///

@@ -428,7 +428,9 @@ async fn receipt_time(lab: Lab) {
     let (_, kitchen) = open(&lab);
     let orders = orders(&lab, 2);
     let future = serve(&orders, &kitchen);
+    let waiting = lab.span("the check", "has the future, does not poll it yet");
     tokio::time::sleep(ms(100)).await;
+    waiting.done();
     let (receipt, took) = lab.timed(future).await;
     expect_len(&lab, receipt.plates.len(), orders.len());
     // The wall's clock shows some microseconds, never the same: not to be printed.

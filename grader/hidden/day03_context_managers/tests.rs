@@ -71,6 +71,11 @@ fn main() -> ExitCode {
         )
         .check("a pool that is shut down gives no lease", 1, shut_is_shut)
         .check("shutdown wakes whoever waits for a slot", 2, wakes_waiters)
+        .check(
+            "a slot handed over as shutdown begins is refused or waited for",
+            1,
+            handed_over,
+        )
         .check("every shutdown gets the same whole report", 2, same_report)
         .check(
             "a shutdown dropped at any pending changes nothing",
@@ -213,17 +218,43 @@ impl Front {
         opened
     }
 
+    /// What is known of a session that was not closed.
+    fn story(&self, id: usize) -> String {
+        let opened_ms = self.opening.calls()[id].ended_ms.unwrap_or_default();
+        let mut closes = self.closing.calls().into_iter();
+        let fate = match closes.find(|call| session(&call.label) == id) {
+            None => "no close was started".to_owned(),
+            Some(close) => match close.ended_ms {
+                None => format!("its close began at {} ms and still runs", close.started_ms),
+                Some(at_ms) => format!(
+                    "its close began at {} ms and was dropped at {at_ms} ms",
+                    close.started_ms
+                ),
+            },
+        };
+        format!("Session {id} was opened at {opened_ms} ms; {fate}")
+    }
+
     /// No more sessions at once than there are places.
     fn expect_room(&self, why: &str, pitfall: &str) {
         let (peak, one_too_many) = self.desk(|desk| (desk.peak, desk.one_too_many));
-        let at = one_too_many.map(|id| self.opening.calls()[id].location.clone());
+        let opened = one_too_many.map(|id| self.opening.calls().remove(id));
+        let got = opened.as_ref().map_or_else(String::new, |open| {
+            let place = open.location.location();
+            let place = place.map_or_else(String::new, |place| {
+                format!(", in {}:{}", place.file, place.line)
+            });
+            let at_ms = open.started_ms;
+            format!("{peak} at once: one too many began to open at {at_ms} ms{place}")
+        });
+        let at = opened.map(|open| open.location);
         self.lab
             .expect(peak <= self.limit)
             .expected(format!(
                 "at most {} at the server at once: the limit",
                 self.limit
             ))
-            .got(format!("{peak} at once"))
+            .got(got)
             .why(why)
             .pitfall(pitfall)
             .at(at.unwrap_or_default())
@@ -233,12 +264,15 @@ impl Front {
     /// Nothing that was opened is open still.
     fn expect_all_closed(&self, expected: &str, why: &str) {
         let open = self.left_open();
+        let stories: Vec<String> = open.iter().take(3).map(|id| self.story(*id)).collect();
+        let more = if open.len() > 3 { "; and more" } else { "" };
         self.lab
             .expect(open.is_empty())
             .expected(expected)
             .got(format!(
-                "sessions still open at {} ms: {open:?}",
-                self.lab.now_ms()
+                "sessions still open at {} ms: {open:?}. {}{more}",
+                self.lab.now_ms(),
+                stories.join("; ")
             ))
             .why(why)
             .pitfall("cleanup-forgotten")
@@ -918,6 +952,93 @@ async fn wakes_waiters(lab: Lab) {
         .or_fail();
     joined(held).await;
     joined(shutdown).await;
+}
+
+/// One session is closed at 20 ms, its slot is handed to a waiter, and before that one runs
+/// shutdown begins. The waiter may then get the lease or `Closed`, or be dropped.
+async fn handed_over(lab: Lab) {
+    for dropped in [false, true] {
+        let plan = plan(1, 0, 20);
+        let (pool, front) = pool(&lab, plan);
+        let holder = lease(&pool).await;
+        let mut waiter = lab.probe(pool.lease());
+        expect_waiting(&lab, &waiter.poll());
+        drop(holder);
+        sleep(ms(20)).await;
+        lab.settle().await;
+        let mut shutdown = lab.probe(pool.shutdown());
+        let early = ready_now(&lab, &mut shutdown).await;
+        let outcome = if dropped {
+            drop(waiter);
+            None
+        } else {
+            ready_now(&lab, &mut waiter).await
+        };
+        if early.is_some() {
+            lab.expect(front.opening.count() == 1)
+                .expected("when shutdown has returned, nothing is opened any more")
+                .got("a session was opened after shutdown had returned its report")
+                .why(
+                    "A slot went free, and was handed to the longest waiter. Before that one ran, \
+                     shutdown began, and saw nobody: what is on its way to a waiter has to count \
+                     from the moment at which it is handed over. (Or else the waiter has to see, \
+                     when it runs, that the pool was shut meanwhile.)",
+                )
+                .pitfall("cleanup-forgotten")
+                .or_fail();
+        }
+        let mut closed = 1;
+        match outcome {
+            None if dropped => {}
+            Some(Err(LeaseError::Closed)) => {}
+            Some(Ok(lease)) => {
+                closed = 2;
+                sleep(ms(30)).await;
+                drop(lease);
+                let soon = ready_now(&lab, &mut shutdown).await;
+                lab.expect(soon.is_none())
+                    .expected("shutdown waits for the close of the lease that was given last")
+                    .got("it returns while the session is being closed")
+                    .why("Who gets a lease is waited for, however late they got it.")
+                    .pitfall("cleanup-forgotten")
+                    .or_fail();
+                sleep(ms(20)).await;
+                lab.settle().await;
+            }
+            other => lab
+                .expect(false)
+                .expected("the waiter gets the lease, or LeaseError::Closed")
+                .got(other.map_or("it still waits".to_owned(), in_words))
+                .why(
+                    "It was handed a slot just before shutdown began. Whatever shutdown does to \
+                     those who wait, this one must not be left asleep.",
+                )
+                .pitfall("lost-wakeup")
+                .or_fail(),
+        }
+        let report = match early {
+            Some(report) => Some(report),
+            None => ready_now(&lab, &mut shutdown).await,
+        };
+        let after = if dropped {
+            "the waiter is dropped"
+        } else {
+            "the waiter has had its answer and every close has ended"
+        };
+        lab.expect(report.is_some())
+            .expected(format!("shutdown returns when {after}"))
+            .got("it still waits")
+            .why(
+                "A slot went free, and was handed to the longest waiter just before shutdown \
+                 began. However that waiter ends, its slot comes back, and nothing is out.",
+            )
+            .pitfall("leaked-resource")
+            .or_fail();
+        lab.expect_eq(&report.unwrap_or_default(), &report_of(closed, &[]))
+            .why("Every session that was opened was closed in good order, and counts once.")
+            .pitfall("wrong-result")
+            .or_fail();
+    }
 }
 
 async fn same_report(lab: Lab) {

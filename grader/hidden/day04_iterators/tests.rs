@@ -1,6 +1,6 @@
 //! Hidden checks of day 4: streams page by page, debounced, in chunks, read ahead.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::fmt::Display;
 use std::future::poll_fn;
 use std::num::NonZeroUsize;
@@ -171,6 +171,12 @@ impl Api for Book {
 fn page_of(item: &str) -> usize {
     let page = item.split('.').next().and_then(|page| page.parse().ok());
     page.unwrap_or(usize::MAX)
+}
+
+/// `item 0 of page 2`, for one called `2.0`.
+fn spelt_out(item: &str) -> String {
+    let number = item.split('.').nth(1).unwrap_or("?");
+    format!("item {number} of page {}", page_of(item))
 }
 
 // --------------------------------------------------------- a stream with a clock
@@ -447,8 +453,9 @@ async fn not_too_far(lab: Lab) {
         let count = book.calls.count();
         lab.expect(count <= page + 2)
             .expected(format!(
-                "at most {} calls while {item} is read: its page, and the next one",
-                page + 2
+                "at most {} calls while {} is read: its page, and the next one",
+                page + 2,
+                spelt_out(&item)
             ))
             .got(format!("{count} calls"))
             .why(
@@ -726,13 +733,21 @@ async fn by_age(lab: Lab) {
     arrive_ms.extend([alone, late, late + patience - 1]);
     let end_ms = late + patience + lab.pick(20..=90);
     let (input, _seen) = Arrivals::new(&lab, &arrive_ms, end_ms);
-    let chunks = ChunksTimeout::new(input, non_zero(100), ms(patience));
-    let got = read(&lab, Box::pin(chunks).as_mut()).await;
+    let mut chunks = Box::pin(ChunksTimeout::new(input, non_zero(100), ms(patience)));
+    let mut polled_ms = BTreeSet::new();
+    let watched = stream::poll_fn(|cx| {
+        polled_ms.insert(lab.now_ms());
+        chunks.as_mut().poll_next(cx)
+    });
+    let got = read(&lab, Box::pin(watched).as_mut()).await;
     let expected = vec![
         (first + patience, vec![0, 1, 2, 3, 4]),
         (alone + patience, vec![5]),
         (late + patience, vec![6, 7]),
     ];
+    expect_woken_when_due(&lab, &polled_ms, &expected, &got, patience, |at_ms| {
+        at_ms == end_ms || arrive_ms.contains(&at_ms)
+    });
     let why = format!(
         "The clock of a chunk starts when its first item is taken, and later ones do not \
          touch it: no item is kept for longer than {patience} ms, and none is left behind. \
@@ -744,6 +759,40 @@ async fn by_age(lab: Lab) {
         .got(format!("at {} ms", lab.now_ms()))
         .why("No chunk is begun, so the end of the input is the end of the stream.")
         .pitfall("wrong-result")
+        .or_fail();
+}
+
+/// The first chunk that is missing: was the stream polled when it was due? If it was not, and the
+/// chunk came when the input woke the stream, then nobody else ever did.
+fn expect_woken_when_due(
+    lab: &Lab,
+    polled_ms: &BTreeSet<u64>,
+    expected: &Events<Vec<u32>>,
+    got: &Events<Vec<u32>>,
+    patience: u64,
+    by_input: impl Fn(u64) -> bool,
+) {
+    let mut places = 0..expected.len();
+    let Some(place) = places.find(|&place| got.get(place) != expected.get(place)) else {
+        return;
+    };
+    let (due_ms, chunk) = &expected[place];
+    let came_ms = got.get(place).map(|(at_ms, _)| *at_ms);
+    lab.expect(polled_ms.contains(due_ms) || !came_ms.is_none_or(by_input))
+        .expected(format!(
+            "the stream is woken at {due_ms} ms, {patience} ms after item {} was taken",
+            chunk[0]
+        ))
+        .got(format!(
+            "nobody woke the stream at {due_ms} ms; it gave {}",
+            time_line(got, chunk_name)
+        ))
+        .why(
+            "A `Sleep` wakes whoever polled it last; one that was made and not polled wakes \
+             nobody. Before the stream returns `Pending` it has to poll the clock of its chunk: \
+             in the poll that made it, too.",
+        )
+        .pitfall("lost-wakeup")
         .or_fail();
 }
 
@@ -885,7 +934,12 @@ async fn expect_woken_by_clock<F: Future>(lab: &Lab, probe: &mut Probe<F>, polls
     sleep(ms(101)).await;
     lab.expect(probe.is_woken())
         .expected(format!(
-            "a wake by the clock, 100 ms after the item was taken ({polls} polls since)"
+            "a wake by the clock, 100 ms after the item was taken ({} since)",
+            if polls == 1 {
+                "1 poll".to_owned()
+            } else {
+                format!("{polls} polls")
+            }
         ))
         .got(if probe.stale_wakes() > stale {
             "a wake of the waker of an earlier poll"
@@ -944,7 +998,8 @@ async fn overlaps(lab: Lab) {
         };
         lab.expect(call.started_ms == given_ms)
             .expected(format!(
-                "page {page} is asked for at {given_ms} ms, with {first}"
+                "page {page} is asked for at {given_ms} ms, when {} is given",
+                spelt_out(&first)
             ))
             .got(format!("at {} ms", call.started_ms))
             .why(why)
@@ -973,7 +1028,10 @@ async fn only_one_ahead(lab: Lab) {
         let ahead = (page_of(&item) + 2).min(8);
         let count = book.calls.count();
         lab.expect(count == ahead)
-            .expected(format!("{ahead} calls, 1000 ms after {item} was given"))
+            .expected(format!(
+                "{ahead} calls, 1000 ms after {} was given",
+                spelt_out(&item)
+            ))
             .got(format!("{count} calls"))
             .why(
                 "One page is being read, and one is asked for ahead, however long the reader \

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::fmt::Debug;
+use std::future::poll_fn;
 use std::num::NonZeroUsize;
+use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
@@ -52,6 +54,33 @@ fn main() -> ExitCode {
 
 // --------------------------------------------------------------- the questions
 
+/// The events up to and including the one at `place`; what follows is left out.
+fn up_to(events: &[&str], place: usize, more: bool) -> String {
+    let shown: Vec<&str> = events.iter().take(place + 1).copied().collect();
+    match (shown.is_empty(), more) {
+        (true, _) => "nothing".to_owned(),
+        (false, false) => shown.join(" "),
+        (false, true) => format!("{} …", shown.join(" ")),
+    }
+}
+
+/// Runs a question's code up to the first event that the answer does not have at that place:
+/// what comes after it is not drawn either.
+async fn run_as_answered(question: impl Future<Output = ()>, log: &Log, answer: &str) {
+    let said: Vec<&str> = answer.split_whitespace().collect();
+    let mut question = pin!(question);
+    poll_fn(|cx| {
+        let poll = question.as_mut().poll(cx);
+        let noted = log.events();
+        let mut places = noted.split_whitespace().enumerate();
+        match places.any(|(place, event)| said.get(place) != Some(&event)) {
+            true => Poll::Ready(()),
+            false => poll,
+        }
+    })
+    .await;
+}
+
 /// Compares an answer with what the snippet has noted.
 fn expect_answer(lab: &Lab, answer: &str, truth: &str, rule: &str, pitfall: &str) {
     let said: Vec<&str> = answer.split_whitespace().collect();
@@ -65,12 +94,8 @@ fn expect_answer(lab: &Lab, answer: &str, truth: &str, rule: &str, pitfall: &str
         (None, None) => unreachable!("a place where they differ"),
     };
     lab.expect(false)
-        .expected(noted.join(" "))
-        .got(if said.is_empty() {
-            "nothing".to_owned()
-        } else {
-            said.join(" ")
-        })
+        .expected(up_to(&noted, place, noted.len() > place))
+        .got(up_to(&said, place, said.len() > place + 1))
         .why(format!("At place {}: {difference}. {rule}", place + 1))
         .pitfall(pitfall)
         .or_fail();
@@ -79,7 +104,7 @@ fn expect_answer(lab: &Lab, answer: &str, truth: &str, rule: &str, pitfall: &str
 async fn question_1(lab: Lab) {
     let answer = answer_1();
     let log = Log::new();
-    q1(log.clone()).await;
+    run_as_answered(q1(log.clone()), &log, answer).await;
     let rule = "Calling an `async fn` makes a future and runs nothing of it. It runs when it is \
                 polled, from the first `.await` on; and if it is dropped before, never.";
     expect_answer(&lab, answer, &log.events(), rule, "forgotten-await");
@@ -88,17 +113,42 @@ async fn question_1(lab: Lab) {
 async fn question_2(lab: Lab) {
     let answer = answer_2();
     let log = Log::new();
-    q2(log.clone()).await;
+    let drawn = async {
+        tokio::join!(draw_naps(&lab), q2(log.clone()));
+    };
+    run_as_answered(drawn, &log, answer).await;
     let rule = "`nap(…)` runs nothing before it is polled, so its time begins there. `sleep(…)` \
                 is a plain function: it sets its deadline when it is called. And `join!` polls \
                 both in turn, so their times overlap.";
     expect_answer(&lab, answer, &log.events(), rule, "sequential-awaits");
 }
 
+/// Draws the naps of question 2, each in a row of its own.
+async fn draw_naps(lab: &Lab) {
+    let nap = async |way: &str, from_ms: u64, length_ms: u64| {
+        sleep(ms(from_ms)).await;
+        // So that a run that stops at this instant does not begin the next row.
+        tokio::task::yield_now().await;
+        let row = lab.span(format!("{way}, {length_ms} ms"), "sleeps");
+        sleep(ms(length_ms)).await;
+        row.done();
+    };
+    tokio::join!(
+        nap("sequence", 0, 100),
+        nap("sequence", 100, 200),
+        nap("joined", 300, 100),
+        nap("joined", 300, 200),
+        nap("calls", 500, 100),
+        nap("calls", 600, 200),
+        nap("sleeps", 800, 100),
+        nap("sleeps", 800, 200),
+    );
+}
+
 async fn question_4(lab: Lab) {
     let answer = answer_4();
     let log = Log::new();
-    q4(log.clone()).await;
+    run_as_answered(q4(log.clone()), &log, answer).await;
     let rule = "At its deadline the timeout drops the future it holds, before the `.await` gives \
                 `Err`. What is alive in it is dropped as at the end of a block: the last one \
                 declared goes first. Nothing after the `.await` where it stood ever runs.";
@@ -108,7 +158,7 @@ async fn question_4(lab: Lab) {
 async fn question_6(lab: Lab) {
     let answer = answer_6();
     let log = Log::new();
-    q6(log.clone()).await;
+    run_as_answered(q6(log.clone()), &log, answer).await;
     let rule = "A task belongs to the runtime. Dropping its handle, be it by hand or by a timeout, \
                 takes away the way to its output and nothing else: the task runs on to its end.";
     expect_answer(&lab, answer, &log.events(), rule, "dropped-join-handle");
@@ -1039,7 +1089,7 @@ async fn random_web(lab: Lab) {
         let report = crawl(&web, names[0].clone(), &limits).await;
         let took_ms = lab.now_ms() - began_ms;
         expect_sound(&lab, &web, &limits, &report);
-        expect_depths(&lab, &sites, &names[0], &limits, &report);
+        expect_depths(&lab, &web, &sites, &names[0], &limits, &report);
         let last = web.calls().iter().filter_map(|call| call.ended_ms).max();
         let (expected, open) = match report.unfinished.len() {
             0 => (last.unwrap_or_default() - began_ms, "nothing is unfinished"),
@@ -1081,9 +1131,49 @@ fn expect_sound(lab: &Lab, web: &Web, limits: &Limits, report: &Report) {
     expect_set(lab, "failed", &keys(&report.failed), &failed, why);
 }
 
+/// The shortest way to a page in words, and when the last of its links became known.
+fn shortest_way(
+    web: &Web,
+    sites: &HashMap<Url, Site>,
+    distances: &BTreeMap<Url, usize>,
+    page: &Url,
+) -> Option<String> {
+    let mut way = vec![page];
+    while distances.get(way[way.len() - 1])? > &0 {
+        let link = way[way.len() - 1];
+        let before = distances.get(link)? - 1;
+        let from = web.calls().into_iter().filter_map(|call| {
+            let done = call.end == SpanEnd::Done;
+            done.then(|| url(&call.label))
+        });
+        let from = from
+            .filter(|from| distances.get(from) == Some(&before))
+            .find(|from| sites[from].links.contains(link))?;
+        way.push(sites.get_key_value(&from)?.0);
+    }
+    way.reverse();
+    let names: Vec<String> = way.iter().map(|url| url.to_string()).collect();
+    let came = web.calls().into_iter().filter_map(|call| {
+        let on_the_way = names[..names.len() - 1].contains(&call.label);
+        on_the_way.then(|| (call.ended_ms, call.label))
+    });
+    let (came_ms, last) = came.max()?;
+    Some(format!(
+        " {} has {}; the last of them to be known came with {last}, at {} ms.",
+        names.join(" → "),
+        if names.len() == 2 {
+            "1 link".to_owned()
+        } else {
+            format!("{} links", names.len() - 1)
+        },
+        came_ms?
+    ))
+}
+
 /// Depths, and what is unfinished, follow from the pages that were fetched.
 fn expect_depths(
     lab: &Lab,
+    web: &Web,
     sites: &HashMap<Url, Site>,
     seed: &Url,
     limits: &Limits,
@@ -1098,7 +1188,10 @@ fn expect_depths(
                 None => format!("{page} is not fetched: no fetched page links to it"),
             })
             .got(format!("at depth {}", visit.depth))
-            .why("The depth is that of the shortest way over the pages that were fetched.")
+            .why(format!(
+                "The depth is that of the shortest way over the pages that were fetched.{}",
+                shortest_way(web, sites, &distances, page).unwrap_or_default()
+            ))
             .pitfall("wrong-result")
             .or_fail();
         lab.expect(visit.depth <= limits.depth)

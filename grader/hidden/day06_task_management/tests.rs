@@ -674,7 +674,8 @@ async fn aborts_at_grace(lab: Lab) {
             exit("tray", 1, End::Aborted),
         ],
         "A task that was aborted has no output. Its name and its starts have to be kept where \
-         the abort does not reach them.",
+         the abort does not reach them. And the aborted tasks have to be joined like the others: \
+         drain once more.",
         "swallowed-error",
     );
     expect_nothing_left(&lab, "The supervisor is shut down.").await;

@@ -575,10 +575,11 @@ async fn earliest_wins(lab: Lab) {
     // All three succeed at 100 ms. Those that stand earlier sleep in several
     // steps, so that their last timer is set, and fires, after the others'.
     let total_ms = 100;
-    let steps = |count: u64| {
+    let steps = |(index, count): (usize, u64)| {
         let lab = lab.clone();
         async move {
-            let span = lab.span(format!("{count} steps"), "steps");
+            let steps = if count == 1 { "step" } else { "steps" };
+            let span = lab.span(format!("job {index} ({count} {steps})"), "sleeps");
             for _ in 0..count {
                 sleep(ms(total_ms / count)).await;
             }
@@ -590,10 +591,11 @@ async fn earliest_wins(lab: Lab) {
     if lab.seed().is_multiple_of(2) {
         lab.rng().shuffle(&mut counts);
     }
-    let (got, _) = timed(&lab, first_ok(counts.map(steps).into())).await;
+    let jobs = counts.into_iter().enumerate().map(steps).collect();
+    let (got, _) = timed(&lab, first_ok(jobs)).await;
     lab.expect(got == Some(Ok(counts[0])))
         .expected(format!(
-            "Ok({}), of the job that is first in the list",
+            "Ok({}): job 0, the first in the list, gives its number of steps",
             counts[0]
         ))
         .got(drawn(got.as_ref()))

@@ -72,14 +72,14 @@ impl Notes {
         self.notes.lock().expect("nobody panics here").push(note);
     }
 
-    /// `a@0 b@100`.
+    /// `a@0, b@100`.
     fn line(&self) -> String {
         let notes = self.notes.lock().expect("nobody panics here");
         let words: Vec<_> = notes
             .iter()
             .map(|(at_ms, what)| format!("{what}@{at_ms}"))
             .collect();
-        words.join(" ")
+        words.join(", ")
     }
 
     /// What happened so far is exactly this.
@@ -174,7 +174,7 @@ async fn wait_ends(lab: Lab) {
     }
     lab.settle().await;
     notes.expect(
-        "level 0@0 level 2@70 level 3@105",
+        "level 0@0, level 2@70, level 3@105",
         "The level rises by 1 every 35 ms, with a notice each time. A wait looks first, and it \
          looks again at every notice: not every notice is about what this one waits for.",
         "lost-wakeup",
@@ -196,9 +196,9 @@ async fn notice_for_all(lab: Lab) {
     open.store(true, SeqCst);
     signal.notify();
     lab.settle().await;
-    let mut words: Vec<_> = notes.line().split(' ').map(str::to_owned).collect();
+    let mut words: Vec<_> = notes.line().split(", ").map(str::to_owned).collect();
     words.sort_unstable(); // in which order they wake is nobody's business
-    lab.expect_eq(&words.join(" "), &"a@50 b@50 c@50 d@50".to_owned())
+    lab.expect_eq(&words.join(", "), &"a@50, b@50, c@50, d@50".to_owned())
         .why(
             "Four wait for the same thing, and one notice says that it is so. Whoever is not \
              woken by it sleeps on.",
@@ -239,7 +239,7 @@ async fn notice_between(lab: Lab) {
             .expected(format!(
                 "a notice that comes during look {between} makes the wait look again"
             ))
-            .got(format!("it sleeps on, after {} looks", looks.get()))
+            .got(format!("it sleeps on, after {}", in_looks(looks.get())))
             .why(
                 "The condition was false when it was looked at, became true, and the notice came \
                  before anybody listened. Who looks first and listens then misses it: listening \
@@ -249,10 +249,20 @@ async fn notice_between(lab: Lab) {
             .or_fail();
         lab.expect(so.get())
             .expected("the wait ends when the condition holds")
-            .got(format!("it ended before that, after {} looks", looks.get()))
+            .got(format!(
+                "it ended before that, after {}",
+                in_looks(looks.get())
+            ))
             .why("A notice says that something has changed, not what: the condition decides.")
             .pitfall("wrong-result")
             .or_fail();
+    }
+}
+
+fn in_looks(looks: usize) -> String {
+    match looks {
+        1 => "1 look".to_owned(),
+        _ => format!("{looks} looks"),
     }
 }
 
@@ -332,7 +342,7 @@ async fn waits_no_longer(lab: Lab) {
         lab.settle().await;
     }
     notes.expect(
-        "in 0@0 in 1@0 in 2@50 in 3@100 in 4@150",
+        "in 0@0, in 1@0, in 2@50, in 3@100, in 4@150",
         "Room for 2, and a pop every 50 ms: from the third on each push goes on at the very \
          instant of a pop.",
         "lost-wakeup",
@@ -363,7 +373,7 @@ async fn waits_no_longer(lab: Lab) {
         lab.settle().await;
     }
     notes.expect(
-        "out 0@200 out 1@250 out 2@300",
+        "out 0@200, out 1@250, out 2@300",
         "A push every 50 ms, from 200 ms on: a pop that waits goes on at that very instant.",
         "lost-wakeup",
     );
@@ -453,7 +463,7 @@ async fn first_come(lab: Lab) {
     }
     lab.settle().await;
     notes.expect(
-        "item 0 to 0@10 item 1 to 1@20 item 2 to 3@30 item 3 to 4@40",
+        "item 0 to 0@10, item 1 to 1@20, item 2 to 3@30, item 3 to 4@40",
         why,
         "shared-state-race",
     );
@@ -621,8 +631,8 @@ async fn close_wakes(lab: Lab) {
     empty.close();
     full.close();
     lab.settle().await;
-    let expected = "pop 1: None@30 pop 2: None@30 pop 3: None@30 push 1: Err(Closed(1))@30 \
-                    push 2: Err(Closed(2))@30 push 3: Err(Closed(3))@30";
+    let expected = "pop 1: None@30, pop 2: None@30, pop 3: None@30, push 1: Err(Closed(1))@30, \
+                    push 2: Err(Closed(2))@30, push 3: Err(Closed(3))@30";
     let mut got: Vec<_> = {
         let notes = notes.notes.lock().expect("nobody panics here");
         let notes = notes.iter();
@@ -631,7 +641,7 @@ async fn close_wakes(lab: Lab) {
             .collect()
     };
     got.sort_unstable();
-    let got = got.join(" ");
+    let got = got.join(", ");
     lab.expect(got == expected)
         .expected(shown(expected))
         .got(shown(&got))
@@ -646,6 +656,8 @@ async fn close_wakes(lab: Lab) {
     }
 }
 
+const POP_STUCK: &str = "After the close a pop never waits: it gets what is left, or `None`.";
+
 async fn close_keeps_items(lab: Lab) {
     let buffer = buffer(3);
     for item in 0..3 {
@@ -657,8 +669,7 @@ async fn close_keeps_items(lab: Lab) {
     lab.settle().await;
     let mut popped = Vec::new();
     for _ in 0..5 {
-        let why = "After the close a pop never waits: it gets what is left, or `None`.";
-        popped.push(soon(&lab, "pop", buffer.pop(), why, "lost-wakeup").await);
+        popped.push(soon(&lab, "pop", buffer.pop(), POP_STUCK, "lost-wakeup").await);
     }
     lab.expect_eq(&popped, &vec![Some(0), Some(1), Some(2), None, None])
         .why(
@@ -680,7 +691,9 @@ async fn closed_takes_nothing(lab: Lab) {
         .why(why)
         .pitfall("wrong-result")
         .or_fail();
-    let popped = [buffer.pop().await, buffer.pop().await];
+    let first = soon(&lab, "pop", buffer.pop(), POP_STUCK, "lost-wakeup").await;
+    let second = soon(&lab, "pop", buffer.pop(), POP_STUCK, "lost-wakeup").await;
+    let popped = [first, second];
     lab.expect_eq(&popped, &[Some(1), None])
         .why("What was refused must not come out, and what a pop takes makes no new room.")
         .pitfall("wrong-result")
@@ -721,7 +734,7 @@ async fn limiter_window(lab: Lab) {
     }
     sleep(ms(1000)).await;
     notes.expect(
-        "1@0 2@0 3@0 4@100 5@100 6@100 7@200 8@200 9@1000 10@1000 11@1000 12@1100",
+        "1@0, 2@0, 3@0, 4@100, 5@100, 6@100, 7@200, 8@200, 9@1000, 10@1000, 11@1000, 12@1100",
         "The limit is 3 in 100 ms. With room in the window a call goes through at once, several \
          together; without it, the moment a call of the window is 100 ms old. Room is not saved \
          up over an idle time.",
@@ -751,7 +764,7 @@ async fn limiter_sliding(lab: Lab) {
         .map(|(who, at_ms)| format!("{who}@{at_ms}"))
         .collect();
     notes.expect(
-        &expected.join(" "),
+        &expected.join(", "),
         &format!(
             "The limit is {allowed} in any 100 ms, wherever they begin. Windows that begin at \
              fixed times let twice as many through around the border between two."
@@ -780,7 +793,7 @@ async fn limiter_in_order(lab: Lab) {
         .or_fail();
     sleep(ms(500)).await;
     notes.expect(
-        "a@0 b@100 c@200 d@300",
+        "a@0, b@100, c@200, d@300",
         "They came in the order a, b, c, d. Room in the window belongs to whoever has waited \
          longest.",
         "shared-state-race",
@@ -801,7 +814,7 @@ async fn limiter_gives_up(lab: Lab) {
     sleep(ms(50)).await;
     gives_up.abort();
     sleep(ms(500)).await;
-    notes.expect("a@0 c@100", why, "cancellation-ignored");
+    notes.expect("a@0, c@100", why, "cancellation-ignored");
 
     lab.cancel_sweep(async |cancel: Cancel| {
         let (limiter, _limit) = limiter(1);
@@ -835,7 +848,7 @@ async fn limit_raised(lab: Lab) {
     let _ = limit.send(3);
     sleep(ms(1000)).await;
     notes.expect(
-        "call@0 call@50 call@50 call@100 call@150 call@150",
+        "call@0, call@50, call@50, call@100, call@150, call@150",
         "At 50 ms the limit rises from 1 to 3, so there is room for two more at once. Whoever \
          waits for the window has to wait for a new limit as well.",
         "lost-wakeup",
@@ -856,7 +869,7 @@ async fn limit_lowered(lab: Lab) {
     let _ = limit.send(2);
     sleep(ms(1000)).await;
     notes.expect(
-        "call@0 call@0 call@0 call@0 call@100 call@200 call@450 call@450",
+        "call@0, call@0, call@0, call@0, call@100, call@200, call@450, call@450",
         "The limit falls from 4 to 1 at 50 ms, to 0 at 210 ms, and rises to 2 at 450 ms. It is \
          the limit of the moment that lets a call through, not that of the moment when it came.",
         "shared-state-race",
@@ -875,7 +888,7 @@ async fn limit_orphaned(lab: Lab) {
     drop(limit);
     sleep(ms(1000)).await;
     notes.expect(
-        "1@0 2@0 3@100 4@100 5@200",
+        "1@0, 2@0, 3@100, 4@100, 5@200",
         "The sender sent 2 and went. `changed` then fails at once, again and again: that says \
          that nothing will change any more, not that the limiting is over.",
         "busy-loop",

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use exercise::{Errors, Failure, GaveUp, Policy, Reason, Transient, delay, retry, try_all};
 use fastrand::Rng;
-use kata_harness::{Lab, Service, SpanEnd, Suite, ms};
+use kata_harness::{Expectation, Lab, Service, SpanEnd, Suite, ms};
 use tokio::time::{sleep, timeout};
 
 #[rustfmt::skip] // A table: one check, one line.
@@ -64,7 +64,13 @@ type Script = Vec<(u64, &'static str)>;
 fn backend(lab: &Lab, script: Script) -> Service {
     let last = script.len() - 1;
     let fates: Vec<_> = script.iter().map(|(_, fate)| *fate).collect();
-    lab.service("backend")
+    // So that each retry of a check is drawn in rows of its own.
+    lab.log("a retry");
+    let name = match lab.events().len() {
+        1 => "backend".to_owned(),
+        several => format!("retry {several}: call"),
+    };
+    lab.service(name)
         .takes_with(move |call| script[call.number.min(last)].0)
         .fails_with(move |call| {
             let fate = fates[call.number.min(last)];
@@ -98,6 +104,7 @@ fn policy(attempts: u32) -> Policy {
 struct Run {
     lab: Lab,
     backend: Service,
+    began_ms: u64,
     outcome: Result<usize, GaveUp<Trouble>>,
     took: Duration,
 }
@@ -124,6 +131,7 @@ async fn run(lab: &Lab, policy: Policy, script: Script) -> Run {
     Run {
         lab: lab.clone(),
         backend,
+        began_ms,
         outcome,
         took,
     }
@@ -132,31 +140,47 @@ async fn run(lab: &Lab, policy: Policy, script: Script) -> Run {
 impl Run {
     /// The attempts started at these instants, counted from the start of the first.
     fn expect_starts(&self, expected_ms: &[u64], why: &str, pitfall: &str) {
-        let calls = self.backend.calls();
-        let first_ms = calls.first().map_or(0, |call| call.started_ms);
-        let starts: Vec<_> = calls
-            .iter()
-            .map(|call| call.started_ms - first_ms)
-            .collect();
+        let (calls, starts) = (self.backend.calls(), self.starts());
         let wrong = starts
             .iter()
             .zip(expected_ms)
             .position(|(got, expected)| got != expected)
             .or((starts.len() > expected_ms.len()).then_some(expected_ms.len()));
         let at = wrong.map(|wrong| calls[wrong].location.clone());
-        self.lab
-            .expect(starts == expected_ms)
-            .expected(format!("attempts at {expected_ms:?} ms"))
-            .got(format!("attempts at {starts:?} ms"))
+        self.started(expected_ms)
             .why(why)
             .pitfall(pitfall)
             .at(at.unwrap_or_default())
             .or_fail();
     }
 
+    fn starts(&self) -> Vec<u64> {
+        let calls = self.backend.calls();
+        let first_ms = calls.first().map_or(0, |call| call.started_ms);
+        let starts = calls.iter().map(|call| call.started_ms - first_ms);
+        starts.collect()
+    }
+
+    fn started(&self, expected_ms: &[u64]) -> Expectation {
+        let starts = self.starts();
+        self.lab
+            .expect(starts == expected_ms)
+            .expected(format!("attempts at {expected_ms:?} ms{}", self.since()))
+            .got(format!("attempts at {starts:?} ms"))
+    }
+
+    /// What instants of this retry are counted from, if that is not the beginning of the drawing.
+    fn since(&self) -> String {
+        match self.began_ms {
+            0 => String::new(),
+            began_ms => format!(" since this retry began, which was at {began_ms} ms"),
+        }
+    }
+
     fn expect_took(&self, expected_ms: u64, why: &str, pitfall: &str) {
         self.lab
             .expect_took(self.took, expected_ms)
+            .expected(format!("{expected_ms} ms{}", self.since()))
             .why(why)
             .pitfall(pitfall)
             .or_fail();
@@ -548,28 +572,46 @@ async fn deadline_cuts(lab: Lab) {
 }
 
 async fn next_too_late(lab: Lab) {
-    let why = "The next attempt could start only after the deadline, or at it. To wait for that \
-               is to wait for nothing: the caller may as well know now.";
     let policy_to = |deadline_ms| Policy {
         deadline: Some(ms(deadline_ms)),
         ..policy(9)
     };
-    for (deadline_ms, attempt_ms, starts, took_ms) in [
-        (250, 20, &[0, 120][..], 140),
-        (60, 0, &[0][..], 0),
-        (300, 0, &[0, 100][..], 100),
-        (301, 0, &[0, 100, 300][..], 300),
+    for (deadline_ms, attempt_ms, starts, took_ms, next) in [
+        (250, 20, &[0, 120][..], 140, "third would start at 340 ms"),
+        (60, 0, &[0][..], 0, "second would start at 100 ms"),
+        (
+            300,
+            0,
+            &[0, 100][..],
+            100,
+            "third would start at 300 ms, exactly at the deadline",
+        ),
+        (
+            301,
+            0,
+            &[0, 100, 300][..],
+            300,
+            "fourth would start at 700 ms",
+        ),
     ] {
-        let run = run(&lab, policy_to(deadline_ms), vec![(attempt_ms, "busy")]).await;
-        run.expect_starts(
-            starts,
-            &format!(
-                "The deadline is {deadline_ms} ms: an attempt starts before it, or not at all."
-            ),
-            "wrong-result",
+        let at_ms: Vec<String> = starts.iter().map(u64::to_string).collect();
+        let at_ms = at_ms.join(", ");
+        let story = format!(
+            "The first delay is 100 ms, and every attempt fails after {attempt_ms} ms: attempts \
+             at {at_ms} ms. The {next}; the deadline is {deadline_ms} ms."
         );
-        run.expect_took(took_ms, why, "wrong-result");
-        run.expect_reason(Reason::Deadline, why);
+        let why = format!(
+            "{story} To wait for that is to wait for nothing: the caller may as well know now."
+        );
+        let run = run(&lab, policy_to(deadline_ms), vec![(attempt_ms, "busy")]).await;
+        run.started(starts)
+            .why(format!(
+                "{story} An attempt starts before it, or not at all."
+            ))
+            .pitfall("wrong-result")
+            .or_fail();
+        run.expect_took(took_ms, &why, "wrong-result");
+        run.expect_reason(Reason::Deadline, &why);
         let failures: Vec<_> = (0..starts.len())
             .map(|call| format!("busy {call}"))
             .collect();

@@ -169,8 +169,21 @@ impl Bank for Till {
 
 /// A bank whose calls take so long, and its log.
 fn bank(lab: &Lab, takes_ms: u64) -> (Arc<dyn Bank>, Backend) {
+    bank_in_row(lab, "charge", takes_ms)
+}
+
+/// A bank for one round of a sweep, whose calls are drawn apart from those of other rounds.
+fn bank_of_round(lab: &Lab, cancel: &Cancel, takes_ms: u64) -> (Arc<dyn Bank>, Backend) {
+    bank_in_row(
+        lab,
+        &format!("charge, try {}", cancel.round() + 1),
+        takes_ms,
+    )
+}
+
+fn bank_in_row(lab: &Lab, row: &str, takes_ms: u64) -> (Arc<dyn Bank>, Backend) {
     let calls = lab
-        .service("charge")
+        .service(row)
         .takes(takes_ms)
         .fails_with(|call| call.label.ends_with(" 13").then(|| "declined".to_owned()))
         .build();
@@ -383,7 +396,7 @@ async fn never_oversold(lab: Lab) {
 
 async fn handler_dropped(lab: Lab) {
     lab.cancel_sweep(async |cancel: Cancel| {
-        let (bank, calls) = bank(&lab, 100);
+        let (bank, calls) = bank_of_round(&lab, &cancel, 100);
         let router = shop(halls(), bank);
         let bought = cancel.drop_at(ask(&router, order("faust", 2))).await;
         lab.settle().await;
@@ -1133,6 +1146,35 @@ async fn shed(lab: Lab) {
         .pitfall("wrong-result")
         .or_fail();
 
+    // Who calls without having asked: a clone, and an instance after its call.
+    desk.open();
+    let why = "\"Ready\" was said to one instance, for one call. A clone was not asked, and after \
+               its call nor was the instance: what their inner services would say is not known, \
+               and whom one has not asked one must not call. Do not copy what you remember into a \
+               clone, and forget it with the call.";
+    let _ = ready_now(&mut service);
+    let mut clone = service.clone();
+    for (unasked, what, status) in [
+        (
+            true,
+            "a clone of one that is ready, called without being asked",
+            503,
+        ),
+        (false, "the one that is ready", 200),
+        (false, "the same again, without being asked anew", 503),
+    ] {
+        let service = if unasked { &mut clone } else { &mut service };
+        let answer = read(service.call(get("/"))).await;
+        desk.expect_ready_calls(&lab);
+        let got = answer.as_ref().map(|answer| answer.status.as_u16());
+        lab.expect(got == Ok(status))
+            .expected(format!("{what}: {status}"))
+            .got(in_words(&answer))
+            .why(why)
+            .pitfall("wrong-result")
+            .or_fail();
+    }
+
     desk.state().broken = true;
     let asked = ready_now(&mut service);
     lab.expect(asked == Poll::Ready(Err(Broken)))
@@ -1308,7 +1350,7 @@ async fn every_answer(lab: Lab) {
 
 async fn app_dropped(lab: Lab) {
     lab.cancel_sweep(async |cancel: Cancel| {
-        let (bank, calls) = bank(&lab, 40);
+        let (bank, calls) = bank_of_round(&lab, &cancel, 40);
         let app = app(halls(), bank, limits(1, 1_000));
         let bought = cancel.drop_at(ask(&app, order("faust", 1))).await;
         lab.settle().await;

@@ -4,6 +4,7 @@
 //! fails: panic, timeout and abort of the holder close the session: failed
 //! fails: a failed close frees the slot all the same: failed
 //! fails: shutdown waits for every lease and every close: failed
+//! fails: a slot handed over as shutdown begins is refused or waited for: failed
 //! fails: every shutdown gets the same whole report: failed
 //! fails: a shutdown dropped at any pending changes nothing: failed
 //! fails: in a storm nothing is lost: failed

@@ -1,5 +1,6 @@
 //! wrong: only the door knows that the pool is shut: waiters still get their slot
 //! fails: shutdown wakes whoever waits for a slot: failed
+//! fails: a slot handed over as shutdown begins is refused or waited for: failed
 //! pitfall: lost-wakeup
 
 mod given;

@@ -2,6 +2,7 @@
 //! fails: slots are given first come, first served: failed
 //! fails: a lease dropped at any pending loses no slot: failed
 //! fails: a waiter dropped after its wake-up passes the slot on: failed
+//! fails: a slot handed over as shutdown begins is refused or waited for: failed
 //! fails: in a storm nothing is lost: deadlock
 //! pitfall: shared-state-race
 

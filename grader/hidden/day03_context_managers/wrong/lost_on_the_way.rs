@@ -1,5 +1,6 @@
 //! wrong: a slot is lost when its waiter is dropped after it was woken
 //! fails: a waiter dropped after its wake-up passes the slot on: failed
+//! fails: a slot handed over as shutdown begins is refused or waited for: failed
 //! pitfall: lost-wakeup
 
 mod given;

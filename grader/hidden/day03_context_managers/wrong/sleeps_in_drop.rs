@@ -13,11 +13,12 @@
 //! fails: shutdown waits for every lease and every close: blocked
 //! fails: a pool that is shut down gives no lease: blocked
 //! fails: shutdown wakes whoever waits for a slot: blocked
+//! fails: a slot handed over as shutdown begins is refused or waited for: blocked
 //! fails: every shutdown gets the same whole report: blocked
 //! fails: a shutdown dropped at any pending changes nothing: blocked
 //! fails: in a storm nothing is lost: blocked
 //! pitfall: blocking-the-runtime
-//! line: 137
+//! line: 138
 
 mod given;
 

@@ -2,7 +2,7 @@
 //! fails: a chunk is given `patience` after its first item: failed
 //! fails: every item is in one chunk, in order, at the right time: failed
 //! fails: input and clock both wake the latest waker: failed
-//! pitfall: wrong-result
+//! pitfall: lost-wakeup
 
 mod given;
 pub use given::*;

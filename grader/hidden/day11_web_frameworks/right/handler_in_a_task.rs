@@ -312,7 +312,7 @@ where
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        if self.asked.take().expect("call `poll_ready` first") {
+        if self.asked.take() == Some(true) {
             return self.inner.call(request).boxed();
         }
         async {
