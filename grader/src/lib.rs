@@ -39,6 +39,7 @@
 //! | `model/marker.rs` | A day's marker in `progress.json` |
 //! | `model/mod.rs` | The nouns: exercises, verdicts, markers, progress. No I/O, no imports from above |
 //! | `model/mutant.rs` | Small changes to a solution, as `cargo mutants --list --json` names them |
+//! | `model/name.rs` | Mistyped names: what may have been meant |
 //! | `model/progress/conflict.rs` | The two sides of a file in which git left conflict markers |
 //! | `model/progress/entry.rs` | What is remembered of one exercise |
 //! | `model/progress/mark.rs` | What the learner changes by hand: a marker, a hint looked at |

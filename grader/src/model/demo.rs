@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::shelf::nearest;
+use super::name::{did_you_mean, nearest};
 
 /// One demo; its name is that of its example.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,12 +111,6 @@ pub enum DemoError {
         /// What it means.
         about: String,
     },
-}
-
-fn did_you_mean(nearest: Option<&str>) -> String {
-    nearest.map_or_else(String::new, |nearest| {
-        format!("; did you mean `{nearest}`?")
-    })
 }
 
 /// Finds the demo that `word` means: by its name, or by a part that no other has.

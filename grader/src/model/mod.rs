@@ -8,6 +8,7 @@ pub mod head;
 pub mod hints;
 pub mod marker;
 pub mod mutant;
+pub mod name;
 pub mod progress;
 pub mod select;
 pub mod shelf;

@@ -1,12 +1,15 @@
 //! Which exercise a word means: `7`, `07`, `day07`, or any unique part of the slug.
 
-use super::exercise::Exercise;
+use super::{
+    exercise::Exercise,
+    name::{did_you_mean, nearest},
+};
 
 /// Why a word means no exercise.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SelectError {
     /// Nothing matches.
-    #[error("there is no exercise `{word}`{}", suggestion(.nearest.as_deref()))]
+    #[error("there is no exercise `{word}`{}\n`kata list` names them all", did_you_mean(.nearest.as_deref()))]
     Unknown {
         /// What was asked for.
         word: String,
@@ -21,13 +24,6 @@ pub enum SelectError {
         /// The slugs that match.
         candidates: Vec<String>,
     },
-}
-
-fn suggestion(nearest: Option<&str>) -> String {
-    nearest.map_or_else(
-        || "\n`kata list` names them all".to_owned(),
-        |nearest| format!("; did you mean `{nearest}`?\n`kata list` names them all"),
-    )
 }
 
 /// Finds the exercise that `word` means.
@@ -56,7 +52,10 @@ pub fn select<'a>(exercises: &'a [Exercise], word: &str) -> Result<&'a Exercise,
         [exercise] => Ok(exercise),
         [] => Err(SelectError::Unknown {
             word: word.to_owned(),
-            nearest: nearest(exercises, &lower),
+            nearest: nearest(
+                &lower,
+                exercises.iter().map(|exercise| exercise.slug.as_str()),
+            ),
         }),
         several => Err(SelectError::Ambiguous {
             word: word.to_owned(),
@@ -66,24 +65,6 @@ pub fn select<'a>(exercises: &'a [Exercise], word: &str) -> Result<&'a Exercise,
                 .collect(),
         }),
     }
-}
-
-/// The slug, or the topic of one, that is nearest to a mistyped word.
-fn nearest(exercises: &[Exercise], word: &str) -> Option<String> {
-    exercises
-        .iter()
-        .map(|exercise| {
-            let topic = exercise.slug.split_once('_').map_or("", |(_, topic)| topic);
-            let likeness = topic
-                .split('_')
-                .chain([topic, exercise.slug.as_str()])
-                .map(|part| strsim::jaro_winkler(part, word))
-                .fold(0.0, f64::max);
-            (likeness, exercise)
-        })
-        .filter(|(likeness, _)| *likeness > 0.75)
-        .max_by(|one, other| one.0.total_cmp(&other.0))
-        .map(|(_, exercise)| exercise.slug.clone())
 }
 
 #[cfg(test)]

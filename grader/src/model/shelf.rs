@@ -2,6 +2,7 @@
 
 use super::{
     exercise::Exercise,
+    name::{did_you_mean, nearest},
     select::{SelectError, select},
 };
 
@@ -45,12 +46,6 @@ pub enum ShelfError {
         /// What there is.
         anchors: Vec<String>,
     },
-}
-
-fn did_you_mean(nearest: Option<&str>) -> String {
-    nearest.map_or_else(String::new, |nearest| {
-        format!("; did you mean `{nearest}`?")
-    })
 }
 
 /// Finds what `word` means: a page or a day by its name, or by a part that no other has.
@@ -112,22 +107,6 @@ pub fn no_section(page: &str, anchor: &str, anchors: Vec<String>) -> ShelfError 
         nearest: nearest(anchor, anchors.iter().map(String::as_str)),
         anchors,
     }
-}
-
-/// The name, or the one with a part, that is nearest to a mistyped word.
-pub fn nearest<'a>(word: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
-    names
-        .map(|name| {
-            let likeness = name
-                .split(['-', '_'])
-                .chain([name])
-                .map(|part| strsim::jaro_winkler(part, word))
-                .fold(0.0, f64::max);
-            (likeness, name)
-        })
-        .filter(|(likeness, _)| *likeness > 0.8)
-        .max_by(|one, other| one.0.total_cmp(&other.0))
-        .map(|(_, name)| name.to_owned())
 }
 
 #[cfg(test)]
