@@ -15,7 +15,7 @@ fn is_shared<T: Send + Sync + 'static>(_: &T) {}
 pub fn cpu_pool() {
     let pool: CpuPool = CpuPool::new(NonZeroUsize::MIN);
     is_shared(&pool);
-    is_send::<String, _>(pool.run(|| String::new()));
+    is_send::<String, _>(pool.run(String::new));
     is_send::<u32, _>(pool.run(|| 7_u32));
 }
 
