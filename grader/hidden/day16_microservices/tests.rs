@@ -1033,9 +1033,9 @@ async fn breaker_contract(lab: Lab) {
         ),
     ] {
         let unasked = service.call(good(5)).await;
-        desk.expect_ready_calls(&lab);
         expect_outcome(&lab, &unasked, Err(&Refused::Open), why);
     }
+    desk.expect_ready_calls(&lab);
     desk.book().broken = true;
     let asked = service.poll_ready(&mut Context::from_waker(Waker::noop()));
     lab.expect(asked == Poll::Ready(Err(Refused::Failed(Broken))))
