@@ -5,7 +5,6 @@ use std::num::NonZeroUsize;
 use std::panic::resume_unwind;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
 
 use exercise::{
     Batcher, Codec, CodecError, InferError, Job, Model, ModelError, Scores, Settings, Tokens,
