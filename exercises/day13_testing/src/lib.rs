@@ -38,7 +38,7 @@ pub async fn circuit(maker: &dyn Maker) {
     todo!("task 3: failures in a row, over all keys; what an open circuit still gives")
 }
 
-/// Rules 8 to 10: the probe, and how a circuit closes or opens anew.
+/// Rules 8 and 9: the probe, and how a circuit closes or opens anew.
 ///
 /// # Panics
 /// If a cache of this maker lets too many loads through after the cooldown, or

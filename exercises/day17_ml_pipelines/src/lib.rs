@@ -48,7 +48,7 @@ impl Batcher {
     /// stays in the line, and others may still join it.
     ///
     /// At most `settings.workers` texts are encoded at a time, and as many
-    /// scores decoded (task 4).
+    /// scores decoded meanwhile (task 4).
     ///
     /// When this future is dropped before its batch runs, its input is in no
     /// batch; later, the batch goes on for the others.

@@ -129,9 +129,9 @@ impl Room {
     /// let in.
     ///
     /// What waits in each outbox is still sent, then the close frame of
-    /// [`Leave::Shutdown`]. Returns when every connection has ended, at the
-    /// latest `close_within` after its first poll. Dropping the future takes
-    /// nothing back.
+    /// [`Leave::Shutdown`]. Returns when every connection of those who were
+    /// members has ended, at the latest `close_within` after its first poll.
+    /// Dropping the future takes nothing back.
     pub async fn shutdown(&self) {
         todo!("task 5: let nobody in, close every outbox, wait for every connection")
     }

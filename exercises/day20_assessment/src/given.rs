@@ -337,7 +337,7 @@ pub trait Server: Send + Sync {
     fn stop_accepting(&self);
     /// Ends when no request is in flight any more.
     fn requests_done(&self) -> BoxFuture<'_, ()>;
-    /// Drops the requests that are in flight.
+    /// Drops the requests that are in flight: they are gone when it returns.
     fn abort_requests(&self);
     /// The worker does the jobs that it has by now, and ends.
     fn finish_jobs(&self) -> BoxFuture<'_, ()>;

@@ -1155,7 +1155,7 @@ fn shortest_way(
     let names: Vec<String> = way.iter().map(|url| url.to_string()).collect();
     let came = web.calls().into_iter().filter_map(|call| {
         let on_the_way = names[..names.len() - 1].contains(&call.label);
-        on_the_way.then(|| (call.ended_ms, call.label))
+        on_the_way.then_some((call.ended_ms, call.label))
     });
     let (came_ms, last) = came.max()?;
     Some(format!(

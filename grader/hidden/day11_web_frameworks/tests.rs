@@ -176,7 +176,7 @@ fn bank(lab: &Lab, takes_ms: u64) -> (Arc<dyn Bank>, Backend) {
 fn bank_of_round(lab: &Lab, cancel: &Cancel, takes_ms: u64) -> (Arc<dyn Bank>, Backend) {
     bank_in_row(
         lab,
-        &format!("charge, try {}", cancel.round() + 1),
+        &format!("try {}: charge", cancel.round() + 1),
         takes_ms,
     )
 }
@@ -1165,15 +1165,17 @@ async fn shed(lab: Lab) {
     ] {
         let service = if unasked { &mut clone } else { &mut service };
         let answer = read(service.call(get("/"))).await;
-        desk.expect_ready_calls(&lab);
+        let place = desk.state().unready.first().cloned();
         let got = answer.as_ref().map(|answer| answer.status.as_u16());
         lab.expect(got == Ok(status))
             .expected(format!("{what}: {status}"))
             .got(in_words(&answer))
+            .at(place.unwrap_or_default())
             .why(why)
             .pitfall("wrong-result")
             .or_fail();
     }
+    desk.expect_ready_calls(&lab);
 
     desk.state().broken = true;
     let asked = ready_now(&mut service);

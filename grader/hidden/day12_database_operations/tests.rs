@@ -72,6 +72,8 @@ struct Plan {
     /// Whether a statement takes effect as soon as it is begun, or at its end:
     /// it makes a difference only for one that is dropped in between.
     lands_early: bool,
+    /// What its connections are called in the chart.
+    rows: &'static str,
 }
 
 const OPEN_MS: u64 = 5;
@@ -93,6 +95,7 @@ fn plan() -> Plan {
         takes: Box::new(takes),
         fails: Box::new(|_, _| None),
         lands_early: false,
+        rows: "conn",
     }
 }
 
@@ -112,6 +115,14 @@ impl Plan {
 
     fn lands_early(mut self, lands_early: bool) -> Self {
         self.lands_early = lands_early;
+        self
+    }
+
+    /// For a second server of a run: its connections in rows of their own.
+    fn second(mut self, second: bool) -> Self {
+        if second {
+            self.rows = "then";
+        }
         self
     }
 }
@@ -196,7 +207,9 @@ impl Server {
             *count += 1;
             *count - 1
         });
-        let span = self.lab.span(format!("connection {id}"), label);
+        // Short, so that the row says how a rollback ended; the writes are in the log.
+        let drawn = if what.is_empty() { kind } else { "" };
+        let span = self.lab.span(format!("{} {id}", self.plan.rows), drawn);
         let failure = (self.plan.fails)(kind, nth);
         let mut effect = failure.is_none().then_some(effect);
         if self.plan.lands_early
@@ -507,7 +520,8 @@ async fn lent(
         ))
         .why(
             "The next one writes into a transaction of somebody else, which nobody commits. \
-             Roll back before the connection goes back to the pool, on every way out.",
+             Roll back before the connection goes back to the pool, on every way out. If the \
+             rollback failed (`!`), drop the connection, do not lend it again (task 4).",
         )
         .pitfall("cleanup-forgotten")
         .or_fail();
@@ -1040,7 +1054,7 @@ async fn in_order(lab: Lab) {
             sleep(ms(user)).await;
             let lease = pool.acquire().await;
             let at_ms = lab.now_ms() - begin_ms;
-            let held = lab.span("connection 0", format!("user {user}"));
+            let held = lab.span("conn 0", format!("user {user}"));
             sleep(ms(hold_ms)).await;
             held.done();
             drop(lease);
@@ -1048,7 +1062,7 @@ async fn in_order(lab: Lab) {
         })
     });
     let users: Vec<_> = users.collect();
-    let held = lab.span("connection 0", "held");
+    let held = lab.span("conn 0", "held");
     sleep(ms(hold_ms)).await;
     held.done();
     drop(first);
@@ -1077,7 +1091,7 @@ async fn in_order(lab: Lab) {
         tokio::spawn(async move {
             let lease = pool.acquire().await;
             let at_ms = lab.now_ms() - begin_ms;
-            let held = lab.span("connection 0", "the one who waits");
+            let held = lab.span("conn 0", "the one who waits");
             sleep(ms(hold_ms)).await;
             held.done();
             drop(lease);
@@ -1086,7 +1100,7 @@ async fn in_order(lab: Lab) {
     };
     let mut turns = Vec::new();
     for _ in 0..4 {
-        let held = lab.span("connection 0", "the one who asks again");
+        let held = lab.span("conn 0", "the one who asks again");
         sleep(ms(hold_ms)).await;
         held.done();
         drop(greedy);
@@ -1383,7 +1397,7 @@ async fn rolls_back(lab: Lab) {
             let fails = rollback_fails && kind == "rollback";
             fails.then(|| broken("rollback"))
         };
-        let server = Server::new(&lab, plan().fails(fails));
+        let server = Server::new(&lab, plan().fails(fails).second(rollback_fails));
         let pool = pool_of(&server, 1);
         let (got, took) = lab.timed(pool.with_tx(refused)).await;
         let log = server.log();
@@ -1730,7 +1744,7 @@ async fn waits_for_rollback(lab: Lab) {
 async fn failed_rollback(lab: Lab) {
     for drops in [false, true] {
         let fails = |kind, nth| (kind == "rollback" && nth == 0).then(|| broken("rollback"));
-        let server = Server::new(&lab, plan().fails(fails));
+        let server = Server::new(&lab, plan().fails(fails).second(drops));
         let pool = pool_of(&server, 1);
         let first = if drops {
             let given_up = timeout(ms(20), pool.with_tx(transfer)).await;

@@ -161,7 +161,7 @@ fn in_line(message: &str) -> String {
 
 /// The test passes every correct cache, and fails one that never loads.
 async fn passes(lab: Lab, test: Test) {
-    expect_passes_correct(&lab, test).await;
+    expect_passes_correct(&lab, test, None).await;
     let why = "This cache answers every `get` at once with an empty text and asks no source. A \
                test that it passes asserts nothing about the values, or nothing at all: calling \
                is not testing. Compare what came with what the rules say, with `assert_eq!`.";
@@ -171,18 +171,21 @@ async fn passes(lab: Lab, test: Test) {
 
 /// The test passes every correct cache, and fails this faulty one.
 async fn catches(lab: Lab, test: Test, fault: Fault) {
-    expect_passes_correct(&lab, test).await;
+    expect_passes_correct(&lab, test, Some(fault)).await;
     let (cache, why) = fault.in_words();
     expect_caught(&lab, test, Kind::faulty(fault), cache, why).await;
+}
+
+fn panics_on(test: &str, cache: &str) -> String {
+    format!("`{test}` panics on a cache that {cache}")
 }
 
 async fn expect_caught(lab: &Lab, test: Test, kind: Kind, cache: &str, why: &str) {
     let name = test.name;
     let ran = run(lab, test, kind).await;
-    let expected = format!("`{name}` panics on a cache that {cache}");
     let expectation = lab
         .expect(matches!(ran, Ran::Failed { .. }))
-        .expected(expected);
+        .expected(panics_on(name, cache));
     match ran {
         Ran::Failed { .. } => expectation,
         Ran::Hangs => expectation
@@ -220,8 +223,10 @@ async fn expect_caught(lab: &Lab, test: Test, kind: Kind, cache: &str, why: &str
     .or_fail();
 }
 
-/// Runs the test on correct caches; if it fails one, says which freedom it takes from it.
-async fn expect_passes_correct(lab: &Lab, test: Test) {
+/// Runs the test on correct caches; if it fails one, says which freedom it takes from it, or
+/// that a faulty cache is not asked then.
+async fn expect_passes_correct(lab: &Lab, test: Test, fault: Option<Fault>) {
+    let refuse = |ran, cache, rule, pitfall| refuse(lab, (test, fault), ran, cache, rule, pitfall);
     let plain = Kind::correct(Choices::default());
     let first = run(lab, test, plain).await;
     if !first.has_passed() {
@@ -231,7 +236,7 @@ async fn expect_passes_correct(lab: &Lab, test: Test) {
                 .await
                 .has_passed()
             {
-                refuse(lab, test, first, open.plain, open.rule, open.pitfall);
+                refuse(first, open.plain, open.rule, open.pitfall);
                 return;
             }
         }
@@ -239,19 +244,12 @@ async fn expect_passes_correct(lab: &Lab, test: Test) {
                     something that no rule says, or denies what one says. Hold each assertion \
                     against its rule; mind the limits, and who waits how long for which load. (A clock \
                     of `std` does not see virtual time; `tokio::time::Instant` does.)";
-        refuse(
-            lab,
-            test,
-            first,
-            "keeps to every rule",
-            rule,
-            "wrong-result",
-        );
+        refuse(first, "keeps to every rule", rule, "wrong-result");
         return;
     }
     for open in OPEN {
         let ran = run(lab, test, Kind::correct(open.choices)).await;
-        refuse(lab, test, ran, open.other, open.rule, open.pitfall);
+        refuse(ran, open.other, open.rule, open.pitfall);
     }
     let ran = run(lab, test, Kind::Office).await;
     let rule = "It is built in another way (a task that owns everything and gets messages, so \
@@ -259,16 +257,23 @@ async fn expect_passes_correct(lab: &Lab, test: Test) {
                 \"left open\" at the same time. Assert on values, on loads and on virtual time, \
                 once everybody had a turn.";
     let cache = "keeps to every rule and has another structure";
-    refuse(lab, test, ran, cache, rule, "wrong-result");
+    refuse(ran, cache, rule, "wrong-result");
 }
 
 /// Fails unless the test has passed this correct cache.
-fn refuse(lab: &Lab, test: Test, ran: Ran, cache: &str, rule: &str, pitfall: &str) {
+fn refuse(
+    lab: &Lab,
+    (test, fault): (Test, Option<Fault>),
+    ran: Ran,
+    cache: &str,
+    rule: &str,
+    pitfall: &str,
+) {
     let name = test.name;
     let expectation = lab
         .expect(ran.has_passed())
         .expected(format!("`{name}` passes a correct cache, one that {cache}"));
-    match ran {
+    let expectation = match ran {
         Ran::Passed { .. } => expectation,
         Ran::Failed { words, place } => expectation
             .got(format!("it panics: {words}"))
@@ -281,6 +286,17 @@ fn refuse(lab: &Lab, test: Test, ran: Ran, cache: &str, rule: &str, pitfall: &st
                 "{rule} (The test waits for something that need not come.)"
             ))
             .pitfall("never-ends"),
+    };
+    // Which cache it was, and why, is what the first check of the task is for.
+    match fault {
+        None => expectation,
+        Some(fault) => expectation
+            .expected(panics_on(name, fault.in_words().0))
+            .got("not asked: the test fails correct caches")
+            .why(
+                "A test that fails a correct cache catches nothing. Mend that first: the first \
+                 check of this task says which cache it was, and what your test asks of it.",
+            ),
     }
     .or_fail();
 }

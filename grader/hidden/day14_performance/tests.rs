@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Display;
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, panic_any, resume_unwind};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, mpsc};
@@ -15,8 +15,8 @@ use exercise::{
     BatchLimits, CpuPool, Failed, Limiter, Pack, Report, Settings, Sink, Slot, WriteError, batches,
     ingest,
 };
-use futures::future::join_all;
-use futures::stream::BoxStream;
+use futures::future::{abortable, join_all};
+use futures::stream::FuturesUnordered;
 use futures::{FutureExt, Stream, StreamExt};
 use kata_harness::{Cancel, Lab, Probe, Suite, ms};
 use tokio::task::{JoinHandle, spawn_blocking};
@@ -153,6 +153,8 @@ struct Feed {
     end_ms: u64,
     next: Pin<Box<Sleep>>,
     seen: Arc<FeedSeen>,
+    /// Whether the chart has a mark for each line.
+    draws: bool,
 }
 
 #[derive(Default)]
@@ -186,8 +188,16 @@ fn feed(
         end_ms,
         next: Box::pin(sleep(Duration::ZERO)),
         seen: Arc::clone(&seen),
+        draws: false,
     };
     (feed, seen)
+}
+
+impl Feed {
+    fn drawn(mut self) -> Self {
+        self.draws = true;
+        self
+    }
 }
 
 impl Stream for Feed {
@@ -214,6 +224,9 @@ impl Stream for Feed {
             feed.seen.ended.store(true, SeqCst);
             return Poll::Ready(None);
         };
+        if feed.draws {
+            feed.lab.span("lines", &line).done();
+        }
         let taken = feed.seen.taken.fetch_add(1, SeqCst) + 1;
         let in_hand = taken - feed.seen.written.load(SeqCst);
         feed.seen.most_in_hand.fetch_max(in_hand, SeqCst);
@@ -226,9 +239,12 @@ fn limits(bytes: usize, age_ms: u64) -> BatchLimits {
     BatchLimits { bytes, age }
 }
 
-/// Notes every batch when it is given, and the end.
-async fn read_all(mut stream: BoxStream<'static, Vec<String>>, notes: &Notes) {
+/// Notes every batch when it is given, and the end; the chart shows lines and
+/// batches.
+async fn read_all(feed: Feed, limits: BatchLimits, notes: &Notes) {
+    let mut stream = batches(feed.drawn(), limits);
     while let Some(batch) = stream.next().await {
+        notes.lab.span("batches", drawn(&batch)).done();
         notes.note(drawn(&batch));
     }
     notes.note("end");
@@ -352,25 +368,41 @@ async fn handed_over(lab: Lab) {
     );
 }
 
+/// Lets these go on until nothing more happens. They are in no task: all of it is
+/// at one instant, so a chart would have nothing to show.
+async fn go_on<F: Future>(lab: &Lab, pieces: &mut FuturesUnordered<F>) {
+    let mut settled = pin!(lab.settle());
+    loop {
+        tokio::select! {
+            biased;
+            Some(_) = pieces.next() => {}
+            () = &mut settled => return,
+        }
+    }
+}
+
 async fn keeps_its_place(lab: Lab) {
     let pool = Arc::new(CpuPool::new(number(1)));
     let notes = Notes::new(&lab);
     let (open, gate) = gate(&lab);
-    let piece = |name, gate| piece(Arc::clone(&pool), notes.clone(), name, gate);
-    let first = tokio::spawn(piece("a", Some(gate)));
-    lab.settle().await;
-    first.abort();
-    lab.settle().await;
-    tokio::spawn(piece("b", None));
-    let leaves = tokio::spawn(piece("c", None));
-    lab.settle().await;
-    tokio::spawn(piece("d", None));
-    lab.settle().await;
-    leaves.abort();
-    lab.settle().await;
+    let piece = |name, gate| abortable(piece(Arc::clone(&pool), notes.clone(), name, gate));
+    let mut pieces = FuturesUnordered::new();
+    let (first, caller_of_first) = piece("a", Some(gate));
+    pieces.push(first);
+    go_on(&lab, &mut pieces).await;
+    caller_of_first.abort();
+    go_on(&lab, &mut pieces).await;
+    pieces.push(piece("b", None).0);
+    let (leaves, caller_who_leaves) = piece("c", None);
+    pieces.push(leaves);
+    go_on(&lab, &mut pieces).await;
+    pieces.push(piece("d", None).0);
+    go_on(&lab, &mut pieces).await;
+    caller_who_leaves.abort();
+    go_on(&lab, &mut pieces).await;
     other_job(&notes);
     drop(open);
-    lab.settle().await;
+    go_on(&lab, &mut pieces).await;
     notes.expect(
         "a other b d",
         "One worker. `a` computes when its caller is dropped. That does not stop it, so its \
@@ -397,7 +429,7 @@ async fn full(lab: Lab) {
         (100, "hh"),
     ];
     let (feed, _) = feed(&lab, lines, 500);
-    read_all(batches(feed, limits(6, 1000)), &notes).await;
+    read_all(feed, limits(6, 1000), &notes).await;
     notes.expect(
         &format!(
             "aa+bb+cc@{} dddddd@50 eeeeeeee@{} f+ggg+hh@100 end@500",
@@ -425,7 +457,7 @@ async fn does_not_fit(lab: Lab) {
         (630 + o, "ii"),    // does not fit, and is the last one
     ];
     let (feed, _) = feed(&lab, lines, 650);
-    read_all(batches(feed, limits(6, 100)), &notes).await;
+    read_all(feed, limits(6, 100), &notes).await;
     notes.expect(
         &format!(
             "aaa+bb@{} cc@50 dddddddd@50 ee@160 fffff@230 gg@330 hhhhh@{} ii@650 end@650",
@@ -442,10 +474,12 @@ async fn does_not_fit(lab: Lab) {
     let notes = Notes::new(&lab);
     let began_ms = lab.now_ms();
     let (feed, _) = self::feed(&lab, [(10, "aaaa"), (30, "bbbb")], 1000);
-    let mut stream = batches(feed, limits(6, 100));
+    let mut stream = batches(feed.drawn(), limits(6, 100));
     let first = stream.next().await.unwrap_or_default();
+    lab.span("batches", drawn(&first)).done();
     sleep(ms(60)).await;
     let second = stream.next().await.unwrap_or_default();
+    lab.span("batches", drawn(&second)).done();
     notes.order(&drawn(&first));
     notes.order(&format!("{}@{}", drawn(&second), lab.now_ms() - began_ms));
     notes.expect(
@@ -470,7 +504,7 @@ async fn of_age(lab: Lab) {
         (570, "h"),
     ];
     let (feed, _) = feed(&lab, lines, 900);
-    read_all(batches(feed, limits(1000, 100)), &notes).await;
+    read_all(feed, limits(1000, 100), &notes).await;
     notes.expect(
         &format!("a+b+c@120 d+e+f@230 g+h@{} end@900", 600 + o),
         "The age is 100 ms, and it counts from the first line of the batch. Later lines do not \
@@ -484,7 +518,7 @@ async fn the_tail(lab: Lab) {
     let notes = Notes::new(&lab);
     let end_ms = 40 + lab.pick(0..=20);
     let (feed, seen) = feed(&lab, [(10, "a"), (20, "b")], end_ms);
-    read_all(batches(feed, limits(1000, 500)), &notes).await;
+    read_all(feed, limits(1000, 500), &notes).await;
     notes.expect(
         &format!("a+b@{end_ms} end@{end_ms}"),
         "No more lines come: what is in the making is given at that instant, and then the stream \
@@ -501,7 +535,7 @@ async fn the_tail(lab: Lab) {
 
     let notes = Notes::new(&lab);
     let (feed, _) = self::feed(&lab, [(0, "a"); 0], 0);
-    read_all(batches(feed, limits(1000, 500)), &notes).await;
+    read_all(feed, limits(1000, 500), &notes).await;
     notes.expect(
         &format!("end@{end_ms}"),
         "Without a line there is no batch: the stream ends, and nothing is given before.",
@@ -801,6 +835,21 @@ async fn halves(lab: Lab) {
             "The limit is never less than the least, here 1: with 0 nothing would move again.",
         );
     }
+
+    // A halving that lowers nothing is one nevertheless.
+    let limiter = Limiter::new(number(2), number(9));
+    let mut held = slots(&lab, &limiter, 2).await;
+    held.pop().expect("two are held").overloaded();
+    held.pop().expect("one is held").succeeded();
+    slot(&lab, &limiter).await.succeeded();
+    expect_limit(
+        &lab,
+        &limiter,
+        2,
+        "the least is 2: one of two slots is overloaded, the other succeeds, a new one succeeds",
+        "The overload halves the limit, though it stays at the least. The slot that was taken \
+         before is old news, so only one success counts, and it takes two.",
+    );
 }
 
 async fn lowered(lab: Lab) {
@@ -890,6 +939,26 @@ async fn acquire_dropped(lab: Lab) {
         .why(why)
         .pitfall("lost-wakeup")
         .or_fail();
+
+    // The same in tasks: these are polled only when somebody wakes them.
+    let limiter = Arc::new(Limiter::new(number(1), number(8)));
+    let notes = Notes::new(&lab);
+    let began_ms = lab.now_ms();
+    let held = slot(&lab, &limiter).await;
+    let gives_up = waiter(&limiter, &notes, "b", 0);
+    lab.settle().await;
+    waiter(&limiter, &notes, "c", 0);
+    lab.settle().await;
+    drop(held);
+    gives_up.abort();
+    sleep(ms(100)).await;
+    notes.expect(
+        &format!("c@{began_ms}"),
+        "`b` and `c` wait, each in a task. The slot ends, and `b` is woken; but its task is \
+         aborted before it is polled again. It has to pass on what it was told: whoever leaves \
+         the line when it is his turn wakes the next one, or nobody ever does.",
+        "lost-wakeup",
+    );
 }
 
 // ----------------------------------------------------------------- task 4
@@ -1072,14 +1141,18 @@ impl Sink for Backend {
             });
             (writes.len() - 1, before)
         };
-        let label = if self.names_blocks { &block } else { "block" };
-        let span = self.lab.span(format!("write {number}"), label);
+        let mut label = if self.names_blocks { &block } else { "block" }.to_owned();
         let lines = block.split('+').count();
         let answer = (self.answers)(&Start {
             block,
             before,
             in_flight,
         });
+        // An overload is no failure: a mark of its own would say that it is.
+        if answer.outcome == Err(WriteError::Overloaded) {
+            label += " is refused";
+        }
+        let span = self.lab.span(format!("write {number}"), label);
         sleep(ms(answer.after_ms)).await;
         let written = answer.outcome.is_ok();
         {
@@ -1089,9 +1162,10 @@ impl Sink for Backend {
         }
         if written {
             self.feed.written.fetch_add(lines, SeqCst);
-            span.done();
-        } else {
-            span.failed();
+        }
+        match answer.outcome {
+            Err(WriteError::Failed(_)) => span.failed(),
+            Ok(()) | Err(WriteError::Overloaded) => span.done(),
         }
         answer.outcome
     }
@@ -1282,11 +1356,11 @@ async fn backlog(lab: Lab) {
     let ingest = ingest(feed, Packer::new(&lab), backend.clone(), settings);
     let (report, took) = lab.timed(done(&lab, ingest)).await;
     let most = seen.most_in_hand.load(SeqCst);
-    lab.expect(most <= 2 * (backlog + 1))
+    lab.expect(most <= 2 * backlog + 1)
         .expected(format!(
-            "at most {} lines are taken and not yet written: a backlog of {backlog} batches, and \
-             one in the making, of 2 lines each",
-            2 * (backlog + 1)
+            "at most {} lines are taken and not yet written: a backlog of {backlog} batches of 2 \
+             lines, and one that is begun",
+            2 * backlog + 1
         ))
         .got(format!("{most} lines"))
         .why(
@@ -1339,6 +1413,21 @@ async fn comes_again(lab: Lab) {
     };
     let ingest = ingest(feed, Packer::new(&lab), backend.clone(), settings);
     let report = done(&lab, ingest).await;
+    let writes = backend.writes();
+    let mut of_c = writes.iter().filter(|write| write.block == "cccc");
+    let late = of_c.find(|write| write.started_ms > 30);
+    lab.expect(late.is_none())
+        .expected("`cccc` is written from 30 ms on, when `bbbb` was refused")
+        .got(format!(
+            "from {} ms on",
+            late.map_or(30, |write| write.started_ms)
+        ))
+        .why(
+            "One write at a time. A block that pauses is not in flight: its slot ends with the \
+             refusal, before the pause, and the next one has it at that instant.",
+        )
+        .pitfall("leaked-resource")
+        .or_fail();
     let mut expected = "aaaa@0 bbbb@20 cccc@30 bbbb@100".to_owned();
     if refusals == 2 {
         expected += " bbbb@180";
@@ -1347,7 +1436,7 @@ async fn comes_again(lab: Lab) {
         &expected,
         "One write at a time. `bbbb` is refused at 30 ms: `cccc` has the place at that instant, \
          and `bbbb` comes again when the pause of 70 ms is over, until it is written. A block \
-         that pauses is not in flight, and one that was refused is neither lost nor a failure.",
+         that was refused is neither lost nor a failure.",
         "swallowed-error",
     );
     expect_report(

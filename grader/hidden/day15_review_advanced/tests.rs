@@ -60,7 +60,7 @@ fn main() -> ExitCode {
 }
 
 /// The questions and the mends together change at most so many lines of the stub.
-const FEW: usize = 140;
+const FEW: usize = 200;
 
 // ---------------------------------------------------------------- helpers
 
@@ -556,6 +556,15 @@ async fn tested(kind: Kind) -> Option<Result<(), String>> {
     }
 }
 
+/// What panics meanwhile is not told of: it is what the check hopes for.
+async fn quietly<T>(future: impl Future<Output = T>) -> T {
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let output = future.await;
+    std::panic::set_hook(hook);
+    output
+}
+
 async fn question_17(lab: Lab) {
     for kind in [Kind::Lock, Kind::Permit] {
         let outcome = tested(kind).await;
@@ -567,7 +576,8 @@ async fn question_17(lab: Lab) {
         lab.expect(outcome == Some(Ok(())))
             .expected("a gate that keeps to what is promised passes the test")
             .got(match outcome {
-                Some(Err(message)) => format!("the test panics: {message}"),
+                // Its words and its place stand below, as of every panic.
+                Some(Err(_)) => "the test panics on one (see `panics`)".to_owned(),
                 _ => "the test does not end within 60 s".to_owned(),
             })
             .why(
@@ -599,7 +609,7 @@ async fn question_17(lab: Lab) {
         ),
     ];
     for (kind, what, why) in mutants {
-        let outcome = tested(kind).await;
+        let outcome = quietly(tested(kind)).await;
         lab.expect(matches!(outcome, Some(Err(_))))
             .expected(format!("the test catches {what}"))
             .got(match outcome {
@@ -1003,6 +1013,14 @@ impl World {
         id.unwrap_or_default()
     }
 
+    /// In which statement somebody was dropped, if it was in one.
+    fn dropped_in(&self) -> String {
+        let calls = self.db.calls.calls().into_iter();
+        let dropped = calls.filter(|call| call.end == SpanEnd::Cancelled);
+        let dropped = dropped.last();
+        dropped.map_or_else(String::new, |call| format!("; dropped in `{}`", call.label))
+    }
+
     /// Every order that is written down is known, and the stock is what the orders left of it.
     async fn expect_whole(&self, item: &str, why: &str, pitfall: &str) {
         let data = self.db.data();
@@ -1013,7 +1031,10 @@ impl World {
                 .expected(format!(
                     "order {id}, which is written down, is known to the shop"
                 ))
-                .got(format!("order {id} is written down, and nobody knows it"))
+                .got(format!(
+                    "order {id} is written down, and nobody knows it{}",
+                    self.dropped_in()
+                ))
                 .why(why)
                 .pitfall("cleanup-forgotten")
                 .at(last_place_of(&self.db.calls, SpanEnd::Cancelled))
@@ -1034,7 +1055,11 @@ impl World {
                 "10 {item} at first, {came} delivered, {sold} sold: {} left",
                 expected.map_or("fewer than none".to_owned(), |left| left.to_string())
             ))
-            .got(format!("{} left", got.unwrap_or_default()))
+            .got(format!(
+                "{} left{}",
+                got.unwrap_or_default(),
+                self.dropped_in()
+            ))
             .why(why)
             .pitfall(pitfall)
             .or_fail();
@@ -1140,8 +1165,9 @@ async fn printed(lab: Lab) {
     let mut world = World::new(&lab, &setting);
     let (_worker, _closing) = world.run();
     let id = world.accepted("pears", 2).await;
-    let why = "The bank takes 30 ms. The printer keeps its thread for a while, which must not be \
-               the runtime's; in virtual time that takes nothing.";
+    let why = "The printer is a plain function that keeps its thread for a while, and that must \
+               not be the runtime's: a plain function that keeps its thread belongs into \
+               `spawn_blocking`. In virtual time it takes nothing; the bank takes 30 ms.";
     sleep(ms(CHARGE_MS - 1)).await;
     let before = world.status(id).await;
     sleep(ms(2)).await;
@@ -1353,6 +1379,23 @@ async fn printer_panics(lab: Lab) {
 }
 
 async fn whole_day(lab: Lab) {
+    // Before anything runs: what a whole day would draw says nothing about this one.
+    let changed = lab.changed_lines().unwrap_or_default();
+    lab.expect(changed <= FEW)
+        .expected(format!(
+            "at most {FEW} lines of code differ from the stub, the answers to the questions \
+             included"
+        ))
+        .got(format!("{changed} lines differ"))
+        .why(
+            "Five bugs, a few lines each. Whoever rewrites a service to mend it has made new bugs \
+             that no report has named yet, and a change that nobody can review. Go back to the \
+             stub, and mend where the reports point. (The answers count, too. A long test of \
+             question 17 can be made shorter.)",
+        )
+        .pitfall("over-engineered")
+        .or_fail();
+
     let unit = unit(&lab);
     let setting = Setting {
         conns: 2,
@@ -1428,19 +1471,4 @@ async fn whole_day(lab: Lab) {
     .or_fail();
     world.expect_whole("pears", why, "shared-state-race").await;
     lab.expect_no_tasks_left().await.why(why).or_fail();
-
-    let changed = lab.changed_lines().unwrap_or_default();
-    lab.expect(changed <= FEW)
-        .expected(format!(
-            "at most {FEW} lines of code differ from the stub, the answers to the questions \
-             included"
-        ))
-        .got(format!("{changed} lines differ"))
-        .why(
-            "Five bugs, a few lines each. Whoever rewrites a service to mend it has made new bugs \
-             that no report has named yet, and a change that nobody can review. Go back to the \
-             stub, and mend where the reports point.",
-        )
-        .pitfall("over-engineered")
-        .or_fail();
 }

@@ -831,6 +831,32 @@ async fn one_probe(lab: Lab) {
         expect_outcome(&lab, &outcome, Ok(()), why);
         bench.expect_state(State::Closed, why);
     }
+
+    // Two were told that they may call; the second one does so first.
+    let bench = Bench::new(&lab, 1, 50);
+    bench.break_it(1).await;
+    sleep(ms(50)).await;
+    let [mut first, mut second] = [0, 1].map(|_| bench.layer.layer(bench.desk.inner()));
+    for service in [&mut first, &mut second] {
+        let asked = poll_fn(|cx| service.poll_ready(cx)).await;
+        lab.expect_eq(&asked, &Ok(()))
+            .why("It is half open, nobody probes yet, and the inner service is ready.")
+            .pitfall("wrong-result")
+            .or_fail();
+    }
+    let probe = tokio::spawn(second.call(good(20)));
+    lab.settle().await;
+    let late = first.call(good(10)).await;
+    let why = "Two services were ready, and the one that was asked last is called first: it is the \
+               probe. To be ready reserves nothing. If it did, whoever asks and never calls would \
+               keep everybody else out.";
+    expect_outcome(&lab, &joined(probe).await, Ok(()), why);
+    let why = "It was ready, but when it was called the probe of another one was on its way. What \
+               holds is what the breaker says at the instant of the call.";
+    expect_outcome(&lab, &late, Err(&Refused::Open), why);
+    bench.desk.expect_ready_calls(&lab);
+    let why = "The probe was a success.";
+    bench.expect_state(State::Closed, why);
 }
 
 async fn probe_dropped(lab: Lab) {
@@ -985,13 +1011,31 @@ async fn breaker_contract(lab: Lab) {
     let why = "That was no probe: the next one who asks is.";
     expect_outcome(&lab, &outcome, Ok(()), why);
 
-    // Ready holds for one call.
+    // Ready holds for one call, of the instance that was asked.
     let asked = poll_fn(|cx| service.poll_ready(cx)).await;
+    let mut clone = service.clone();
     let one = match asked {
         Ok(()) => service.call(good(5)).await,
         Err(error) => Err(error),
     };
     expect_outcome(&lab, &one, Ok(()), "It is closed again.");
+    for (service, why) in [
+        (
+            &mut service,
+            "It was ready for one call, and that was made. Before this one it was not asked, and \
+             nobody knows whether its inner service would take it. Forget with each call what \
+             `poll_ready` has said.",
+        ),
+        (
+            &mut clone,
+            "The clone of one that is ready was not asked itself: its inner service has promised \
+             nothing. Do not copy into a clone what `poll_ready` has said.",
+        ),
+    ] {
+        let unasked = service.call(good(5)).await;
+        expect_outcome(&lab, &unasked, Err(&Refused::Open), why);
+    }
+    desk.expect_ready_calls(&lab);
     desk.book().broken = true;
     let asked = service.poll_ready(&mut Context::from_waker(Waker::noop()));
     lab.expect(asked == Poll::Ready(Err(Refused::Failed(Broken))))
@@ -1206,6 +1250,39 @@ async fn shared_round(lab: Lab) {
         .pitfall("wrong-result")
         .or_fail();
     expect_report(&lab, &report, Health::Down, ill, &why);
+
+    // Two ask, and again as soon as they know. Whoever is first to ask again does so while the
+    // other one has not got its report yet.
+    let calls = numbered(&lab, "never fresh", |_| 100, |_| true);
+    let list = vec![dependency("db", true, &calls)];
+    let board = Arc::new(HealthBoard::new(list, ms(1_000), ms(0)));
+    let start_ms = lab.now_ms();
+    let twice = [0, 1].map(|_| {
+        let (board, lab) = (Arc::clone(&board), lab.clone());
+        tokio::spawn(async move {
+            board.report().await;
+            let once_ms = lab.now_ms() - start_ms;
+            board.report().await;
+            (once_ms, lab.now_ms() - start_ms)
+        })
+    });
+    let why = "A report that is good for 0 ms is good for nobody who asks after its round's end. A \
+               round that has ended is not under way, even if one who waited for it has not run \
+               since: who asks now gets a new round.";
+    for asks in twice {
+        let got = soon(&lab, "report", joined(asks), why, "lost-wakeup").await;
+        lab.expect(got == (100, 200))
+            .expected("two rounds of 100 ms: reports after 100 and 200 ms")
+            .got(format!("reports after {} and {} ms", got.0, got.1))
+            .why(why)
+            .pitfall("wrong-result")
+            .or_fail();
+    }
+    lab.expect_eq(&calls.count(), &2)
+        .expected("2 checks for two who ask twice")
+        .why("They ask at the same time, the second time as well: one round for both.")
+        .pitfall("shared-state-race")
+        .or_fail();
 }
 
 async fn round_dropped(lab: Lab) {
@@ -1377,6 +1454,21 @@ async fn goes_round(lab: Lab) {
     world
         .expect_call("nobody", Err(CallError::Unavailable), why, "wrong-result")
         .await;
+    let _leases = ["a", "b"].map(|address| world.registry.register("users", address));
+    let why = "The first call found nobody, and counts: call number 1 begins with b. Every call \
+               counts, however it ends.";
+    world.expect_call("b", Ok("b"), why, "wrong-result").await;
+    let given_up = timeout(ms(5), world.client.call("users", "it")).await;
+    let why = "Call number 2 began with a, and was dropped on the way. It counts, too: number 3 \
+               begins with b.";
+    lab.expect(given_up.is_err() && world.tried() == "a")
+        .expected("a call of 10 ms to a, dropped after 5 ms")
+        .got(format!("{given_up:?}"))
+        .why("A request takes 10 ms, and it is a's turn.")
+        .pitfall("wrong-result")
+        .or_fail();
+    world.expect_call("b", Ok("b"), why, "wrong-result").await;
+
     let world = World::new(&lab, settings(100, 1_000));
     let _leases = ["a", "b", "c"].map(|address| world.registry.register("users", address));
     let _mail = world.registry.register("mail", "m");

@@ -36,6 +36,7 @@ fn main() -> ExitCode {
         .task(3)
         .check("a poisoned input fails alone", 2, poisoned)
         .check("halves run one after the other, and answer when they end", 2, halves)
+        .check("who has left when a half begins is left out of it", 1, halves_left)
         .check("the next batch waits until the halves have run", 1, halves_first)
         .task(4)
         .check("as many texts are encoded at a time as there are workers", 2, encodes)
@@ -334,13 +335,17 @@ async fn one_run(lab: Lab) {
     let (model, runs) = model(&lab);
     let (jobs, mut replied) = jobs(&inputs);
     let ((), took) = lab.timed(run_batch(&*model, jobs)).await;
+    let pitfall = match runs.count() {
+        0 | 1 => "wrong-result",
+        _ => "sequential-awaits",
+    };
     expect_log(
         &lab,
         &runs,
         &format!("{}@0", inputs.join("+")),
         "The model is best at many inputs at a time: all of them are in one run, in the order of \
          the jobs.",
-        "sequential-awaits",
+        pitfall,
     );
     let expected: Vec<_> = inputs
         .iter()
@@ -433,7 +438,7 @@ async fn full(lab: Lab) {
         &format!("a+b+c@{} d+e+f@{}", 30 + o, 220 + o),
         "A batch is full with 3 inputs, and the model is free: it runs at the instant at which \
          the third one comes.",
-        "sequential-awaits",
+        "wrong-result",
     );
     let (first, second) = (80 + o, 270 + o);
     server.notes.expect(
@@ -800,29 +805,33 @@ async fn halves(lab: Lab) {
          the other halves. A run over one input that fails tells whose fault it is.",
         "sequential-awaits",
     );
+}
 
-    // Two leave while others run.
-    let (model, runs) = self::model(&lab);
-    let began_ms = lab.now_ms();
+async fn halves_left(lab: Lab) {
+    let (model, runs) = model(&lab);
     let inputs = ["a", "x", "c", "d", "e"];
-    let (jobs, mut replied) = self::jobs(&inputs);
+    let (jobs, mut replied) = jobs(&inputs);
     let leave = async {
         sleep(ms(70)).await;
         drop(replied.drain(3..)); // d and e
         drop(replied.remove(0)); // a
     };
     tokio::join!(run_batch(&*model, jobs), leave);
-    let calls = runs.calls().into_iter();
-    let got = time_line(calls.map(|call| (call.started_ms - began_ms, call.label)));
-    lab.expect(got == "a+x+c+d+e@0 a+x+c@50 x@100 c@150")
-        .expected("runs: a+x+c+d+e@0 a+x+c@50 x@100 c@150")
-        .got(got)
-        .why(
-            "The callers of `a`, `d` and `e` leave at 70 ms, while `a+x+c` runs. From `a+x` on \
-             they are left out, and the half `d+e` need not run at all.",
-        )
-        .pitfall("cancellation-ignored")
-        .or_fail();
+    expect_log(
+        &lab,
+        &runs,
+        "a+x+c+d+e@0 a+x+c@50 x@100 c@150",
+        "The callers of `a`, `d` and `e` leave at 70 ms, while `a+x+c` runs. From `a+x` on they \
+         are left out, and the half `d+e` need not run at all.",
+        "cancellation-ignored",
+    );
+    expect_replies(
+        &lab,
+        &replies(&["x", "c"], &mut replied),
+        "x=(x is poison) c=C",
+        "Two are left, and have their replies: one poisoned input, and one that is fine.",
+        "swallowed-error",
+    );
 }
 
 async fn halves_first(lab: Lab) {
@@ -908,10 +917,12 @@ async fn encodes(lab: Lab) {
     lab.expect(got == expected)
         .expected(format!("encoding begins: {expected}"))
         .got(got)
-        .why(
-            "Two workers. Each text is encoded as soon as one of them is free, first come, first \
-             served: the long one keeps one worker, and nobody waits for it.",
-        )
+        .why(format!(
+            "Two workers. `{slow}` takes {} ms to encode, the others 30. Each text is encoded \
+                 as soon as a worker is free, first come, first served: the long one keeps one \
+                 of them, and nobody waits for it.",
+            85 + o
+        ))
         .pitfall("sequential-awaits")
         .or_fail();
     let (b, e) = (86 + o, 116 + o);
@@ -920,10 +931,33 @@ async fn encodes(lab: Lab) {
         &server.runs,
         &format!("a+c+{slow}+d+e@{e}"),
         &format!(
-            "Encoded: `a` at 30, `c` at 60, the long one at {b}, `d` at 90, `e` at {e} ms. In the \
-             line is who is encoded, in the order in which that was done."
+            "`{slow}` takes {} ms to encode, the others 30. Encoded: `a` at 30, `c` at 60, \
+             `{slow}` at {b}, `d` at 90, `e` at {e} ms. In the line is who is encoded, in the \
+             order in which that was done.",
+            85 + o
         ),
         "sequential-awaits",
+    );
+
+    // The clock of an input begins in the line.
+    let ends = Ends {
+        encoding: Some(encoding),
+        ..Ends::default()
+    };
+    let server = Server::with(&lab, ends, self::settings(4, 60));
+    let asked_ms = lab.now_ms();
+    server.ask("g");
+    sleep(ms(500)).await;
+    expect_log(
+        &lab,
+        &server.runs,
+        &format!("g@{}", asked_ms + 90),
+        &format!(
+            "`g` is asked at {asked_ms} ms, alone, and encoded for 30 ms. Then it is in the line, \
+             and waits for others for up to 60 ms: from when it came into the line, not from the \
+             call."
+        ),
+        "wrong-result",
     );
 }
 
@@ -1056,6 +1090,43 @@ async fn decodes(lab: Lab) {
         )
         .pitfall("swallowed-error")
         .or_fail();
+    own_workers(&lab).await;
+}
+
+/// One worker at each end: neither end waits for the other.
+async fn own_workers(lab: &Lab) {
+    let (encoding, decoding) = (stage(lab, "encode"), stage(lab, "decode"));
+    let ends = Ends {
+        encoding: Some(encoding.clone()),
+        decoding: Some(decoding.clone()),
+    };
+    let settings = Settings {
+        workers: number(1),
+        ..settings(1, 100)
+    };
+    let server = Server::with(lab, ends, settings);
+    let at = |after_ms| lab.now_ms() + after_ms;
+    let [a, b, c] = [at(0), at(70), at(160)];
+    let [decode_a, decode_b, decode_c] = [at(80), at(150), at(240)];
+    server.ask_at(&[(0, "a"), (70, "b"), (160, "c")]).await;
+    sleep(ms(500)).await;
+    let calls = encoding.calls().into_iter().chain(decoding.calls());
+    let mut calls: Vec<_> = calls.map(|call| (call.started_ms, call.label)).collect();
+    calls.sort();
+    let got = time_line(calls);
+    let expected = format!("a@{a} b@{b} A@{decode_a} B@{decode_b} c@{c} C@{decode_c}");
+    lab.expect(got == expected)
+        .expected(format!(
+            "one worker; encoding (a) and decoding (A) begin: {expected}"
+        ))
+        .got(got)
+        .why(
+            "Encoders and decoders are different workers: one of each here. The scores of `a` are \
+             decoded at once, although `b` is being encoded, and `c` is encoded at once, although \
+             the scores of `b` are being decoded.",
+        )
+        .pitfall("sequential-awaits")
+        .or_fail();
 }
 
 fn notes_line(notes: &[(u64, String)]) -> String {
@@ -1096,6 +1167,42 @@ async fn dropped_anywhere(lab: Lab) {
             .or_fail();
     })
     .await;
+
+    // Who is not in the line yet has no batch that would have to begin.
+    let ends = Ends {
+        encoding: Some(stage(&lab, "encode")),
+        ..Ends::default()
+    };
+    let settings = Settings {
+        max_queued: number(2),
+        workers: number(1),
+        ..settings(1, 100)
+    };
+    let server = Server::with(&lab, ends, settings);
+    let encoded = server.ask("a");
+    lab.settle().await;
+    let waits = server.ask("b");
+    sleep(ms(10)).await;
+    encoded.abort();
+    waits.abort();
+    lab.settle().await;
+    for text in ["c", "d"] {
+        server.ask(text);
+        lab.settle().await;
+    }
+    sleep(ms(500)).await;
+    let notes = locked(&server.notes.notes).clone();
+    let mut answers: Vec<_> = notes.iter().map(|(_, note)| note.as_str()).collect();
+    answers.sort_unstable();
+    lab.expect(answers == ["c=C!", "d=D!"])
+        .expected("two are queued at most: `a` and `b` leave, `c` and `d` are answered")
+        .got(notes_line(&notes))
+        .why(
+            "`a` is dropped while it is encoded, `b` while it waits for the worker. Neither is in \
+             the line yet, so their places are free at once.",
+        )
+        .pitfall("leaked-resource")
+        .or_fail();
 }
 
 // ----------------------------------------------------------------- task 5
@@ -1140,6 +1247,31 @@ async fn closed(lab: Lab) {
          the line and `f` is encoded. All of them were accepted, and get their answers. Whoever \
          comes later is refused at once.",
         "cancellation-ignored",
+    );
+
+    // The queue is full as well.
+    let settings = Settings {
+        max_queued: number(1),
+        ..settings(1, 100)
+    };
+    let server = Server::new(&lab, settings);
+    let asked_ms = lab.now_ms();
+    server.ask("j");
+    lab.settle().await;
+    server.ask("k"); // waits while j runs
+    sleep(ms(10)).await;
+    let batcher = Arc::clone(&server.batcher);
+    tokio::spawn(async move { batcher.shutdown().await });
+    sleep(ms(10)).await;
+    server.ask("l");
+    sleep(ms(500)).await;
+    let [l, j, k] = [20, 50, 100].map(|after_ms| asked_ms + after_ms);
+    server.notes.expect(
+        &format!("l=Closed@{l} j=J!@{j} k=K!@{k}"),
+        "`j` runs, and `k` is all that may be queued. `shutdown` was called, then comes `l`: it \
+         would be too many, but it learns what matters more. `Overloaded` says that it may try \
+         again later, and here there is no later.",
+        "wrong-result",
     );
 }
 
@@ -1230,6 +1362,40 @@ async fn shutdown_ends(lab: Lab) {
     lab.expect_no_tasks_left()
         .await
         .why("When `shutdown` has returned no task is left, also if the batcher still exists.")
+        .or_fail();
+
+    // The only call leaves while its batch runs.
+    let server = Server::new(&lab, settings(1, 100));
+    let asked_ms = lab.now_ms();
+    let task = server.ask("d");
+    sleep(ms(10)).await;
+    let batcher = Arc::clone(&server.batcher);
+    let shutdown = tokio::spawn(async move { batcher.shutdown().await });
+    sleep(ms(10)).await; // d runs for 50 ms
+    task.abort();
+    soon(
+        &lab,
+        "shutdown",
+        "The last call was dropped.",
+        joined(shutdown),
+    )
+    .await;
+    let got = lab.now_ms();
+    lab.expect(got == asked_ms + 20)
+        .expected(format!(
+            "shutdown returns at {} ms, when the last caller leaves",
+            asked_ms + 20
+        ))
+        .got(format!("it returns at {got} ms"))
+        .why(
+            "`d` runs when its caller leaves, and nobody else is there: the last call that had \
+             begun was dropped. A run that nobody waits for any more ends with it.",
+        )
+        .pitfall("cancellation-ignored")
+        .or_fail();
+    lab.expect_no_tasks_left()
+        .await
+        .why("When `shutdown` has returned no task is left, and no run goes on.")
         .or_fail();
 
     // One that is dropped at once.

@@ -64,6 +64,8 @@ pub fn shapes_of_completions<S>(
     S::Future: Send + 'static,
 {
     fn is_stream<T>(_stream: impl Stream<Item = T>) {}
+    // Not asked to be `Send`: a closure that makes futures out of borrowed ones hides it from the
+    // compiler, and such a closure is the natural way here.
     fn is_future<T>(_future: impl Future<Output = T>) {}
     fn is_service<S, E>(_service: S)
     where

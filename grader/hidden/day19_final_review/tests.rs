@@ -1520,6 +1520,7 @@ async fn scope_ends_early(lab: Lab) {
     }
     stopped_without_failures(&lab).await;
     taken_and_not_begun(&lab).await;
+    refused_in_its_own_cleanup(&lab).await;
 }
 
 async fn stopped_without_failures(lab: &Lab) {
@@ -1567,6 +1568,36 @@ async fn taken_and_not_begun(lab: &Lab) {
                other one was taken; so it is cleaned up, even if its work never begins. What is \
                in the channel when it is closed is still to be received.";
     yard.expect_cleanups(began_ms, cleanups, why);
+}
+
+/// The only job fails, and its own cleanup wants to add another one in its last poll.
+async fn refused_in_its_own_cleanup(lab: &Lab) {
+    let yard = Yard::new(lab);
+    let refused = Refused::default();
+    let began_ms = lab.now_ms();
+    let body = {
+        let (yard, refused) = (yard.clone(), Arc::clone(&refused));
+        move |crew: Crew| {
+            let late = yard.job(plan("late", 10, Gives(9), 10));
+            let mut root = yard.job(plan("root", 20, Fails, 30));
+            let cleanup = root.cleanup;
+            root.cleanup = Box::pin(async move {
+                let cleaned = cleanup.await;
+                add(&crew, late, &refused);
+                cleaned
+            });
+            root
+        }
+    };
+    let running = scope(CancellationToken::new(), body);
+    let got = soon(lab, "scope", running, MUST_END, "never-ends").await;
+    let refused = refused.lock().expect("nobody panics here").clone();
+    let why = "`root` failed at 20 ms, and its own cleanup adds `late` at 50 ms. The failure closes \
+               the scope at its instant, not when the job that has failed is cleaned up.";
+    let late = vec!["late".to_owned()];
+    expect_same(lab, &refused, &late, why, "cancellation-ignored");
+    yard.expect_cleanups(began_ms, "root 20-50", why);
+    expect_result(lab, &got, &Err(vec![failed("root")]), why);
 }
 
 async fn scope_ends(lab: Lab) {

@@ -77,6 +77,9 @@ pub struct Pool<C: Conn> {
 ///
 /// It borrows nothing from its pool, so it may move to another task, and
 /// outlive the pool. You may rely on its being dropped inside the runtime.
+///
+/// A lease from [`Pool::acquire`] is given back as it is: transactions that
+/// its holder began by hand are its holder's affair.
 pub struct Lease<C: Conn> {
     connection: C, // change the fields as you like
 }

@@ -81,7 +81,7 @@ pub async fn circuit(maker: &dyn Maker) {
     assert_eq!(bench.now_ms(), at_ms, "neither takes time");
 }
 
-/// Rules 8 to 10: the probe, and how a circuit closes or opens anew.
+/// Rules 8 and 9: the probe, and how a circuit closes or opens anew.
 ///
 /// # Panics
 /// If a cache of this maker lets too many loads through after the cooldown, or

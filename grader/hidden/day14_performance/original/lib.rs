@@ -131,7 +131,8 @@ impl Slot {
 /// ended and all is written.
 ///
 /// At most `settings.backlog` batches are on their way: complete, and not yet
-/// written. Besides them one batch may be in the making, no more.
+/// written. Besides them one batch may be in the making, no more; while so many
+/// are on their way it takes no line.
 ///
 /// A block that the sink was too busy for is written again, `settings.pause`
 /// after that answer at the earliest. It is not packed again.

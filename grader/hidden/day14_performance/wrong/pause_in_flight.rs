@@ -1,6 +1,6 @@
 //! wrong: who pauses keeps his slot
 //! fails: an overloaded block comes again after the pause: failed
-//! pitfall: swallowed-error
+//! pitfall: leaked-resource
 
 mod given;
 

@@ -1,4 +1,4 @@
-//! right: the probe is a permit that `poll_ready` takes; whoever waits longest drives the round
+//! right: the probe is a permit that `call` takes; whoever waits longest drives the round
 
 mod given;
 pub use given::*;
@@ -198,21 +198,16 @@ impl<S> Layer<S> for BreakerLayer {
         Breaker {
             inner,
             layer: self.clone(),
-            ready: Ready::To(false, None),
+            asked: false,
         }
     }
-}
-
-/// What an instance has promised for its next call.
-enum Ready {
-    /// To call the inner service or not, and with which permit.
-    To(bool, Option<OwnedSemaphorePermit>),
 }
 
 pub struct Breaker<S> {
     inner: S,
     layer: BreakerLayer,
-    ready: Ready,
+    /// Whether its next call may go to the inner service.
+    asked: bool,
 }
 
 impl<S: Clone> Clone for Breaker<S> {
@@ -230,35 +225,33 @@ where
     type Future = Call<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.ready = match self.layer.state() {
-            State::Closed => Ready::To(true, None),
-            State::Open => Ready::To(false, None),
+        self.asked = false;
+        let lets_through = match self.layer.state() {
+            State::Closed => true,
+            State::Open => false,
             State::HalfOpen => {
                 let probes = self.layer.core.probes();
-                let probe = probes.and_then(|probes| probes.try_acquire_owned().ok());
-                Ready::To(probe.is_some(), probe)
+                probes.is_some_and(|probes| probes.available_permits() > 0)
             }
         };
-        match self.ready {
-            Ready::To(false, _) => Poll::Ready(Ok(())),
-            Ready::To(true, _) => {
-                let ready = self.inner.poll_ready(cx).map_err(Refused::Failed);
-                if !matches!(ready, Poll::Ready(Ok(()))) {
-                    self.ready = Ready::To(false, None);
-                }
-                ready
-            }
+        if !lets_through {
+            return Poll::Ready(Ok(()));
         }
+        ready!(self.inner.poll_ready(cx)).map_err(Refused::Failed)?;
+        self.asked = true;
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: R) -> Self::Future {
-        let Ready::To(asked, probe) = std::mem::replace(&mut self.ready, Ready::To(false, None));
+        let asked = std::mem::take(&mut self.asked);
         let core = Arc::clone(&self.layer.core);
         let number = core.phase.lock().unwrap().1;
+        let probes = if asked { core.probes() } else { None };
+        let probe = probes.and_then(|probes| probes.try_acquire_owned().ok());
         let may = match self.layer.state() {
             State::Closed => asked,
             State::Open => false,
-            State::HalfOpen => asked && probe.is_some(),
+            State::HalfOpen => probe.is_some(),
         };
         let inner = may.then(|| self.inner.call(request));
         Call {

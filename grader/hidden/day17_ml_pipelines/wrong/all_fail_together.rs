@@ -1,6 +1,7 @@
 //! wrong: the error of the batch goes to all in it
 //! fails: a poisoned input fails alone: failed
 //! fails: halves run one after the other, and answer when they end: failed
+//! fails: who has left when a half begins is left out of it: failed
 //! fails: the next batch waits until the halves have run: failed
 //! pitfall: swallowed-error
 

@@ -1,5 +1,6 @@
 //! wrong: after a failure each input runs alone
 //! fails: halves run one after the other, and answer when they end: failed
+//! fails: who has left when a half begins is left out of it: failed
 //! fails: the next batch waits until the halves have run: failed
 
 mod given;

@@ -1,6 +1,8 @@
 //! wrong: texts are encoded by the task that makes the batches
 //! fails: as many texts are encoded at a time as there are workers: failed
 //! fails: what cannot be encoded fails alone, and is in no batch: failed
+//! fails: decoding holds up neither the model nor other answers: failed
+//! fails: a call that is dropped anywhere leaves no place taken: failed
 //! fails: after the shutdown new calls fail, old ones are answered: failed
 //! fails: at a shutdown no input waits for others to come: failed
 

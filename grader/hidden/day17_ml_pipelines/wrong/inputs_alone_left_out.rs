@@ -1,7 +1,7 @@
 //! wrong: inputs are left out, their replies are not: all behind get the output of another
 //! fails: a job whose caller has left is left out: failed
 //! fails: a caller who leaves is in no batch, and harms nobody: failed
-//! fails: halves run one after the other, and answer when they end: failed
+//! fails: who has left when a half begins is left out of it: failed
 //! pitfall: wrong-result
 
 mod given;

@@ -1,5 +1,5 @@
 //! wrong: who leaves between two halves is run nevertheless
-//! fails: halves run one after the other, and answer when they end: failed
+//! fails: who has left when a half begins is left out of it: failed
 //! pitfall: cancellation-ignored
 
 mod given;

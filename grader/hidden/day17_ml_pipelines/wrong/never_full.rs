@@ -10,7 +10,7 @@
 //! fails: a call that is dropped anywhere leaves no place taken: failed
 //! fails: after the shutdown new calls fail, old ones are answered: failed
 //! fails: a shutdown ends with the last call, and leaves no task: failed
-//! pitfall: sequential-awaits
+//! pitfall: wrong-result
 
 mod given;
 

@@ -8,6 +8,7 @@
 //! fails: a caller who leaves is in no batch, and harms nobody: failed
 //! fails: a call beyond the queue is refused at once: failed
 //! fails: halves run one after the other, and answer when they end: failed
+//! fails: who has left when a half begins is left out of it: failed
 //! fails: the next batch waits until the halves have run: failed
 //! fails: as many texts are encoded at a time as there are workers: failed
 //! fails: what cannot be encoded fails alone, and is in no batch: failed

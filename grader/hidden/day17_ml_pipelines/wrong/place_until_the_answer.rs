@@ -1,5 +1,6 @@
 //! wrong: a place in the queue is kept until the answer is there
 //! fails: a call beyond the queue is refused at once: failed
+//! fails: after the shutdown new calls fail, old ones are answered: failed
 //! pitfall: unbounded-queue
 
 mod given;

@@ -1,6 +1,6 @@
 //! wrong: when all callers have left the model runs over nothing
 //! fails: a job whose caller has left is left out: failed
-//! fails: halves run one after the other, and answer when they end: failed
+//! fails: who has left when a half begins is left out of it: failed
 //! pitfall: cancellation-ignored
 
 mod given;

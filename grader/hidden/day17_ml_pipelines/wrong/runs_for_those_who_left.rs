@@ -1,7 +1,7 @@
 //! wrong: a job is run whether or not its caller has left
 //! fails: a job whose caller has left is left out: failed
 //! fails: a caller who leaves is in no batch, and harms nobody: failed
-//! fails: halves run one after the other, and answer when they end: failed
+//! fails: who has left when a half begins is left out of it: failed
 //! pitfall: cancellation-ignored
 
 mod given;

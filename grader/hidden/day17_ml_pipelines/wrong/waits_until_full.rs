@@ -5,6 +5,7 @@
 //! fails: a caller who leaves is in no batch, and harms nobody: failed
 //! fails: a call beyond the queue is refused at once: failed
 //! fails: the next batch waits until the halves have run: failed
+//! fails: as many texts are encoded at a time as there are workers: failed
 //! fails: a batcher that is dropped leaves nothing behind: failed
 //! pitfall: wrong-result
 

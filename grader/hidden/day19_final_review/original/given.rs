@@ -101,8 +101,8 @@ pub async fn q6(log: Log) {
     log.note("end");
 }
 
-/// Question 7: two tasks that are aborted at 30 ms, and one before its first
-/// poll.
+/// Question 7: two tasks, `abort_all` at 30 ms, and one that is aborted before
+/// its first poll.
 pub async fn q7(log: Log) {
     async fn job(log: Log, done: &'static str, length: Duration, ticket: Noted) {
         log.note("begin");

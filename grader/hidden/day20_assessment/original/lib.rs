@@ -140,8 +140,8 @@ impl Breaker {
     }
 }
 
-/// Question I6: the number of the line, in the README's listing, at which the probe
-/// was that never came back.
+/// Question I6: the number of the line, in the README's listing, at whose `.await`
+/// the probe was dropped that never came back.
 pub fn answer_i6() -> u32 {
     todo!("question I6: which line of the listing?")
 }
@@ -193,7 +193,7 @@ impl Default for Executor {
 /// have `grace` to end; those that are left are aborted.
 pub async fn shut_down(server: &dyn Server, grace: Duration) {
     let _ = (server, grace);
-    todo!("question I8: six calls, in the right order")
+    todo!("question I8: five calls, or six, in the right order")
 }
 
 /// Question I10: runs all jobs at the same time, and gives their outputs in the order
