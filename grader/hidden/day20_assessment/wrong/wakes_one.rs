@@ -1,7 +1,7 @@
 //! wrong: wakes one of those who wait, for whatever has changed
 //! fails: a drain takes no more, and ends with the last job: failed
 //! fails: the API says what the queue says, at the same instants: failed
-//! pitfall: cleanup-forgotten
+//! pitfall: lost-wakeup
 
 mod given;
 pub use given::*;
