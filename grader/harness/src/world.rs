@@ -105,8 +105,9 @@ impl World {
         self.clock
             .get()
             .map_or_else(Duration::default, |(handle, begin)| {
-                // Outside of a runtime tokio's clock is the real one.
-                let _inside = Handle::try_current().is_err().then(|| handle.enter());
+                // Outside of a runtime tokio's clock is the real one, and in another runtime, which
+                // the code under test may have entered, another one.
+                let _inside = handle.enter();
                 Instant::now().saturating_duration_since(*begin)
             })
     }

@@ -1,10 +1,17 @@
 //! From staged sources to a test program: the library first, then the hidden test.
 
-use std::{path::Path, thread};
+use std::{
+    path::{Component, Path},
+    thread,
+};
 
 use anyhow::Result;
 
-use super::{phase::Phase, rustc::Shop, stand_in};
+use super::{
+    phase::Phase,
+    rustc::{LIMITS, Shop},
+    stand_in,
+};
 use crate::{
     judge::{
         diagnostics::{compiled_files, diagnostics, is_metadata_ready},
@@ -13,7 +20,7 @@ use crate::{
     model::verdict::Diagnostic,
     world::{
         disk,
-        process::{Cancel, Captured, Line, capture, capture_lines, gate},
+        process::{Cancel, Captured, Line, capture_lines, capture_within, gate},
     },
 };
 
@@ -41,15 +48,17 @@ pub enum Built {
 pub fn build(shop: &Shop<'_>, hidden: &Path, cancel: &Cancel, on: &dyn Fn(Phase)) -> Result<Built> {
     on(Phase::Compiling);
     disk::make_folder(&shop.out)?;
+    // The last one may have been made unwritable by its own code.
+    disk::remove_if_there(&shop.program())?;
     let tests = hidden.join("tests.rs");
     let ahead = cancel.part();
     let (gate, waiting) = gate()?;
     let mut test = shop.test(&tests);
     test.stdin(waiting);
     let compiled = thread::scope(|scope| {
-        let mut start = Some(|| capture(&mut test, &ahead));
+        let mut start = Some(|| capture_within(&mut test, LIMITS, &ahead));
         let mut test = None;
-        let library = capture_lines(&mut shop.library(), cancel, |line| {
+        let library = capture_lines(&mut shop.library(), Some(LIMITS), cancel, |line| {
             let Line::Err(line) = line else { return };
             if is_metadata_ready(line)
                 && stand_in::put(shop).is_ok()
@@ -78,13 +87,17 @@ pub fn build(shop: &Shop<'_>, hidden: &Path, cancel: &Cancel, on: &dyn Fn(Phase)
 
     let printed = match test {
         Some(printed) if printed.status.success() => printed,
-        _ => capture(&mut shop.test(&tests), cancel)?,
+        _ => capture_within(&mut shop.test(&tests), LIMITS, cancel)?,
     };
     let works = printed.status.success();
     if works && !shop.prove_contract {
         return Ok(Built::Program(found));
     }
-    let contract = capture(&mut shop.contract(&hidden.join("contract.rs")), cancel)?;
+    let contract = capture_within(
+        &mut shop.contract(&hidden.join("contract.rs")),
+        LIMITS,
+        cancel,
+    )?;
     if works && contract.status.success() {
         return Ok(Built::Program(found));
     }
@@ -92,6 +105,14 @@ pub fn build(shop: &Shop<'_>, hidden: &Path, cancel: &Cancel, on: &dyn Fn(Phase)
         return Ok(Built::ContractChanged(errors(diagnostics(
             &contract.stderr,
         ))));
+    }
+    if !shop.prove_contract {
+        let missing = plain(
+            "the checks use more of your crate than is left: `mod given;` and `pub use given::*;` \
+             belong into lib.rs, and every public item of the stub keeps its name, its bounds and \
+             its place",
+        );
+        return Ok(Built::ContractChanged(vec![missing]));
     }
     let messages: Vec<String> = errors(diagnostics(&printed.stderr))
         .into_iter()
@@ -118,12 +139,28 @@ fn judge_library(shop: &Shop<'_>, printed: &Captured) -> Result<Vec<Diagnostic>,
         return Ok(found);
     }
     if found.is_empty() {
-        found.push(plain(&format!(
-            "rustc failed without a message:\n{}",
-            printed.stderr
-        )));
+        found.push(plain(&stopped(printed)));
     }
     Err(found)
+}
+
+/// Why a compiler ended that said nothing of an error.
+fn stopped(printed: &Captured) -> String {
+    if printed.is_killed() {
+        return "the compiler was stopped: this code takes more than two minutes, 6 GiB of memory \
+                or a gibibyte of code to compile\nlook for a constant, a macro or a type that grows \
+                without end, and for large arrays"
+            .to_owned();
+    }
+    let said = diagnostics_left_out(&printed.stderr);
+    format!("rustc failed without a message:\n{said}")
+}
+
+/// The last lines that are no JSON, such as those of a compiler that ran out of memory.
+fn diagnostics_left_out(stderr: &str) -> String {
+    let lines = stderr.lines().filter(|line| !line.starts_with('{'));
+    let lines: Vec<&str> = lines.collect();
+    lines[lines.len().saturating_sub(5)..].join("\n")
 }
 
 fn errors(diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
@@ -138,15 +175,16 @@ fn errors(diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
 fn out_of_reach(shop: &Shop<'_>, found: &[Diagnostic]) -> Option<Diagnostic> {
     let text = disk::text(&shop.dep_info()).unwrap_or_default();
     let files = compiled_files(&text);
-    let compiled = files
-        .iter()
-        .map(Path::new)
-        .find(|file| !file.starts_with(&shop.src) && !file.starts_with(&shop.known_as));
+    let inside = |file: &Path| {
+        let climbs = file.components().any(|part| part == Component::ParentDir);
+        !climbs && (file.starts_with(&shop.src) || file.starts_with(&shop.known_as))
+    };
+    let compiled = files.iter().map(Path::new).find(|file| !inside(file));
     // On a failure there may be no list, but an error in such a file names it.
     let quoted = found
         .iter()
         .filter_map(|diagnostic| Some(Path::new(&diagnostic.location.as_ref()?.file)))
-        .find(|file| !file.starts_with(&shop.known_as) && file.is_file());
+        .find(|file| !inside(file) && file.is_file());
     compiled.or(quoted).map(|file| {
         plain(&format!(
             "{} is compiled in, but it lies outside of {}: an exercise is graded by its own \

@@ -246,7 +246,7 @@ impl Recipe {
             ])
             .arg(&self.target);
         let (mut artifacts, mut krate) = (Vec::new(), String::new());
-        let printed = capture_lines(&mut cargo, cancel, |line| {
+        let printed = capture_lines(&mut cargo, None, cancel, |line| {
             match line {
                 Line::Out(json) => artifacts.extend(Message::artifact(json)),
                 Line::Err(text) => match compiling(text) {

@@ -8,7 +8,10 @@ use std::{
 };
 
 use super::deps::Deps;
-use crate::world::{process::command, toolchain::Toolchain};
+use crate::world::{
+    process::{Limits, command},
+    toolchain::Toolchain,
+};
 
 /// Where one implementation of one exercise is compiled.
 #[derive(Debug)]
@@ -30,6 +33,13 @@ pub struct Shop<'a> {
     /// Columns of the terminal, for rustc's rendering.
     pub width: usize,
 }
+
+/// What compiling one exercise may take: a hundred times what the largest solution needs.
+pub const LIMITS: Limits = Limits {
+    memory: 6 << 30,
+    seconds: 120,
+    file: 1 << 30,
+};
 
 impl Shop<'_> {
     /// The learner's library. Unsafe code is forbidden: with it a test process

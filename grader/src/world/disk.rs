@@ -60,6 +60,16 @@ pub fn remove(path: &Path) -> Result<()> {
     fs::remove_file(path).with_context(|| format!("{} could not be removed", path.display()))
 }
 
+/// Removes a file if there is one.
+pub fn remove_if_there(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("{} could not be removed", path.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Removes a folder with all that is in it, if it is there.
 pub fn remove_folder(path: &Path) -> Result<()> {
     if !path.exists() {

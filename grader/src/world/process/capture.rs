@@ -11,6 +11,9 @@ use anyhow::{Context, Result};
 
 use super::{Cancel, Group};
 
+/// More output than this is not kept of a tool: rustc says a mebibyte about a thousand errors.
+const MOST_BYTES: usize = 64 << 20;
+
 /// What a tool left behind.
 #[derive(Debug)]
 pub struct Captured {
@@ -22,6 +25,14 @@ pub struct Captured {
     pub stderr: String,
 }
 
+impl Captured {
+    /// Whether a signal ended it: a limit, or memory that it did not get.
+    pub fn is_killed(&self) -> bool {
+        use std::os::unix::process::ExitStatusExt;
+        self.status.signal().is_some()
+    }
+}
+
 /// A line that a tool printed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Line {
@@ -31,14 +42,58 @@ pub enum Line {
     Err(String),
 }
 
-/// Runs a command to its end.
-pub fn capture(command: &mut Command, cancel: &Cancel) -> Result<Captured> {
-    capture_lines(command, cancel, |_| {})
+/// What a compiler at work on somebody's code may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Address space, in bytes.
+    pub memory: u64,
+    /// Processor time over all its threads, in seconds.
+    pub seconds: u64,
+    /// The largest file that it may write, in bytes.
+    pub file: u64,
 }
 
-/// Runs a command to its end and hands over each line as it comes.
+impl Limits {
+    /// Binds a process that was just started; the kernel ends it where it takes more. That also
+    /// holds for one that outlives this program.
+    #[cfg(target_os = "linux")]
+    fn bind(self, pid: rustix::process::Pid) {
+        use rustix::process::{Resource, Rlimit, prlimit};
+
+        for (resource, most) in [
+            (Resource::As, self.memory),
+            (Resource::Cpu, self.seconds),
+            (Resource::Fsize, self.file),
+            (Resource::Core, 0),
+        ] {
+            let limit = Rlimit {
+                current: Some(most),
+                maximum: Some(most),
+            };
+            // One that has ended already needs no limits.
+            let _ = prlimit(Some(pid), resource, limit);
+        }
+    }
+
+    /// Other systems offer no limits for a running process.
+    #[cfg(not(target_os = "linux"))]
+    fn bind(self, _pid: rustix::process::Pid) {}
+}
+
+/// Runs a command to its end.
+pub fn capture(command: &mut Command, cancel: &Cancel) -> Result<Captured> {
+    capture_lines(command, None, cancel, |_| {})
+}
+
+/// The same within limits.
+pub fn capture_within(command: &mut Command, limits: Limits, cancel: &Cancel) -> Result<Captured> {
+    capture_lines(command, Some(limits), cancel, |_| {})
+}
+
+/// Runs a command to its end, within limits if there are any, and hands over each line as it comes.
 pub fn capture_lines(
     command: &mut Command,
+    limits: Option<Limits>,
     cancel: &Cancel,
     mut each: impl FnMut(&Line),
 ) -> Result<Captured> {
@@ -47,6 +102,9 @@ pub fn capture_lines(
     let name = command.get_program().to_string_lossy().into_owned();
     let mut group =
         Group::spawn(command).with_context(|| format!("`{name}` could not be started"))?;
+    if let Some(limits) = limits {
+        limits.bind(group.pid);
+    }
     cancel.watch(group.pid);
     let stdout = group
         .child
@@ -64,6 +122,11 @@ pub fn capture_lines(
 
     let (mut out, mut err) = (String::new(), String::new());
     for line in lines {
+        if out.len() + err.len() > MOST_BYTES {
+            // It goes on saying things that nobody would read to their end.
+            group.kill();
+            break;
+        }
         each(&line);
         let (text, line) = match &line {
             Line::Out(line) => (&mut out, line),

@@ -7,7 +7,7 @@ mod gate;
 mod orphans;
 
 pub use cancel::{Cancel, Cancelled};
-pub use capture::{Captured, Line, capture, capture_lines};
+pub use capture::{Captured, Limits, Line, capture, capture_lines, capture_within};
 pub use check::{CheckExit, CheckRun, run_check};
 pub use gate::{Gate, gate};
 pub use orphans::welcome;
