@@ -259,6 +259,75 @@ fn files_outside_of_the_sources_are_out_of_reach() {
     }
 }
 
+/// A path that begins in the learner's folder and climbs out of it.
+#[test]
+fn climbing_out_of_the_sources_is_seen() {
+    let test = Test::new();
+    let file = "target/kata/elsewhere.rs";
+    test.write(file, &solution());
+    let up = "../".repeat(5);
+    let source = format!("#[path = \"{up}elsewhere.rs\"]\nmod stolen;\npub use stolen::*;\n");
+    let test = test.source(&source).args(&["check", DAY, "--json"]);
+    let result = test.run().code(1).json()["results"][0].clone();
+    assert_eq!(result["status"], "does_not_compile");
+    assert!(message(&result).contains("lies outside of"), "{result:#}");
+}
+
+/// What no check can feel is asked of whoever passes all of them.
+#[test]
+fn a_future_that_cannot_be_sent_does_not_fit_the_contract() {
+    let kept =
+        "    let rc = std::rc::Rc::new(());\n    tokio::task::yield_now().await;\n    drop(rc);\n";
+    let mut source = String::new();
+    for line in solution().lines() {
+        source += line;
+        source += "\n";
+        if line.starts_with("pub async fn serve") && line.ends_with('{') {
+            source += kept;
+        }
+    }
+    assert!(source.contains(kept));
+    let result = graded(&source);
+    assert_eq!(result["status"], "contract_changed", "{result:#}");
+}
+
+/// The checks use it; that it is gone is no fault of theirs.
+#[test]
+fn a_crate_that_hides_what_is_given_has_changed_the_contract() {
+    let source = solution().replace("pub use given::*;", "use given::*;");
+    let result = graded(&source);
+    assert_eq!(result["status"], "contract_changed", "{result:#}");
+    assert!(
+        !result.to_string().contains("Suite"),
+        "hidden source is quoted"
+    );
+}
+
+/// Else a submitted folder could have the grader empty somebody else's.
+#[test]
+fn a_link_among_the_graders_own_files_is_not_followed() {
+    let theirs = tempfile::tempdir().unwrap();
+    fs::write(theirs.path().join("thesis.rs"), "years of work").unwrap();
+    let test = Test::new().solve().args(&["check", DAY]);
+    let stage = test.path(&format!("target/kata/build/{DAY}/learner/stage"));
+    fs::create_dir_all(&stage).unwrap();
+    std::os::unix::fs::symlink(theirs.path(), stage.join("src")).unwrap();
+    let run = test.run();
+    assert!(run.stderr.contains("is a symbolic link"), "{}", run.stderr);
+    assert!(theirs.path().join("thesis.rs").exists());
+}
+
+#[test]
+fn a_submitted_folder_does_not_choose_the_compiler() {
+    let test = Test::new().solve().args(&["check", DAY]);
+    test.write("rust-toolchain.toml", "[toolchain]\npath = \"/nowhere\"\n");
+    test.write(
+        "target/kata/toolchain.json",
+        "{\"asked\":\"\",\"toolchain\":{}}",
+    );
+    test.run().code(0);
+}
+
 #[test]
 fn the_environment_of_the_user_is_out_of_reach() {
     let source = solution() + "\npub const STOLEN: &str = env!(\"KATA_SECRET\");\n";

@@ -93,18 +93,12 @@ pub fn build(shop: &Shop<'_>, hidden: &Path, cancel: &Cancel, on: &dyn Fn(Phase)
     if works && !shop.prove_contract {
         return Ok(Built::Program(found));
     }
-    let contract = capture_within(
-        &mut shop.contract(&hidden.join("contract.rs")),
-        LIMITS,
-        cancel,
-    )?;
-    if works && contract.status.success() {
-        return Ok(Built::Program(found));
+    let contract = contract_errors(shop, hidden, cancel)?;
+    if !contract.is_empty() {
+        return Ok(Built::ContractChanged(contract));
     }
-    if !contract.status.success() {
-        return Ok(Built::ContractChanged(errors(diagnostics(
-            &contract.stderr,
-        ))));
+    if works {
+        return Ok(Built::Program(found));
     }
     if !shop.prove_contract {
         let missing = plain(
@@ -127,6 +121,21 @@ pub fn build(shop: &Shop<'_>, hidden: &Path, cancel: &Cancel, on: &dyn Fn(Phase)
             ""
         },
     )))
+}
+
+/// In what the library does not have the shapes that the contract names.
+pub fn contract_errors(shop: &Shop<'_>, hidden: &Path, cancel: &Cancel) -> Result<Vec<Diagnostic>> {
+    let mut rustc = shop.contract(&hidden.join("contract.rs"));
+    let printed = capture_within(&mut rustc, LIMITS, cancel)?;
+    if printed.status.success() {
+        return Ok(Vec::new());
+    }
+    let found = errors(diagnostics(&printed.stderr));
+    Ok(if found.is_empty() {
+        vec![plain(&stopped(&printed))]
+    } else {
+        found
+    })
 }
 
 /// The warnings about a library that compiles, or what is wrong with it.

@@ -198,6 +198,9 @@ impl Recipe {
             .current_dir(&self.folder)
             .env("RUSTC", toolchain.rustc())
             .env("CARGO_ENCODED_RUSTFLAGS", RUSTFLAGS.join("\u{1f}"))
+            // A workspace's own settings would else be obeyed.
+            .env("RUSTC_WRAPPER", "")
+            .env("RUSTC_WORKSPACE_WRAPPER", "")
             .env("CARGO_INCREMENTAL", "0")
             .env("CARGO_TERM_COLOR", "never")
             // Gives the dylib's file name a hash: two days may unify features

@@ -116,7 +116,7 @@ pub struct Graded {
 impl Grader {
     /// A grader for the course with the toolchain of its workspace.
     pub fn new(course: Course, width: usize) -> Result<Self> {
-        let toolchain = toolchain::find(&course.workspace, &course.scratch())?;
+        let toolchain = toolchain::find(&course.owner, &course.owner.join("target/kata"))?;
         let parallel = thread::available_parallelism().map_or(2, usize::from);
         Ok(Self {
             course,

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::{
     Graded, Grader, Implementation, Selection,
-    build::{Built, build},
+    build::{Built, build, contract_errors},
     deps::Deps,
     phase::Phase,
     run::Program,
@@ -18,7 +18,10 @@ use super::{
 };
 use crate::{
     judge::{Evidence, judge},
-    model::{exercise::Exercise, verdict::CheckVerdict},
+    model::{
+        exercise::Exercise,
+        verdict::{CheckStatus, CheckVerdict},
+    },
     world::{
         clock::Stopwatch,
         disk,
@@ -81,6 +84,10 @@ impl Work<'_> {
     pub fn grade(&self, sources: &Sources, original: &Sources) -> Result<Graded> {
         let (out, _lock) = self.place()?;
         self.cancel.check()?;
+        let scratch = self.grader.course.scratch();
+        for part in ["stage/src", "linked", "incremental"] {
+            disk::refuse_links(&scratch, &out.join(part))?;
+        }
         let shop = Shop {
             toolchain: &self.grader.toolchain,
             deps: self.deps,
@@ -88,7 +95,7 @@ impl Work<'_> {
             known_as: format!("exercises/{}/src", self.exercise.slug),
             out,
             prove_contract: self.selection.contract,
-            linker: stand_in::linker(&self.grader.course.scratch())?,
+            linker: stand_in::linker(&scratch)?,
             width: self.grader.width,
         };
         let watch = Stopwatch::start();
@@ -107,11 +114,23 @@ impl Work<'_> {
                     let Ran {
                         expected, checks, ..
                     } = ran;
-                    Evidence::Ran {
-                        warnings,
-                        expected,
-                        checks,
-                        unchanged: sources == original,
+                    // Some promises no check can feel, such as `Send`; nobody waits for this
+                    // but who has passed.
+                    let passed = |check: &CheckVerdict| check.status == CheckStatus::Passed;
+                    let errors = if checks.iter().all(passed) {
+                        contract_errors(&shop, &hidden, self.cancel)?
+                    } else {
+                        Vec::new()
+                    };
+                    if errors.is_empty() {
+                        Evidence::Ran {
+                            warnings,
+                            expected,
+                            checks,
+                            unchanged: sources == original,
+                        }
+                    } else {
+                        Evidence::ContractChanged(errors)
                     }
                 }
                 Err(error) if error.is::<Cancelled>() => return Err(error),

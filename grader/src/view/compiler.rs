@@ -3,7 +3,7 @@
 use super::{
     duration::count,
     style::{INDENT, Style},
-    text::{clean, strip_escapes},
+    text::{clean, only_colours, strip_escapes},
 };
 use crate::model::{
     exercise::Exercise,
@@ -97,9 +97,9 @@ fn one(diagnostic: &Diagnostic, style: &Style) -> String {
     let text = if diagnostic.rendered.trim().is_empty() {
         bare(diagnostic)
     } else if style.colour {
-        diagnostic.rendered.clone()
+        only_colours(&diagnostic.rendered)
     } else {
-        strip_escapes(&diagnostic.rendered)
+        only_colours(&strip_escapes(&diagnostic.rendered))
     };
     format!("{}\n", style.text(text.trim_end()))
 }

@@ -89,6 +89,25 @@ pub fn strip_escapes(text: &str) -> String {
     plain
 }
 
+/// Text of a compiler in which only its colours are left of what moves or paints a terminal: a
+/// file's name may hold anything.
+pub fn only_colours(text: &str) -> String {
+    let mut kept = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(letter) = rest.chars().next() {
+        let colour = rest.strip_prefix("\x1b[").and_then(|sequence| {
+            let end = sequence.find(|c: char| !c.is_ascii_digit() && c != ';')?;
+            sequence[end..].starts_with('m').then_some(end + 3)
+        });
+        let length = colour.unwrap_or(letter.len_utf8());
+        if colour.is_some() || !letter.is_control() || matches!(letter, '\n' | '\t') {
+            kept.push_str(&rest[..length]);
+        }
+        rest = &rest[length..];
+    }
+    kept
+}
+
 /// What a learner's code printed, made harmless: no escape sequences and no
 /// control characters but line ends; tabs become four spaces.
 pub fn clean(text: &str) -> String {
@@ -195,5 +214,12 @@ mod tests {
     fn signs_fold_to_ascii_and_letters_stay() {
         assert_eq!(ascii("a → b … ≤ 3 · ✅"), "a -> b ... <= 3 - [ok]");
         assert_eq!(ascii("Zoë"), "Zoë");
+    }
+
+    #[test]
+    fn a_compilers_colours_stay_and_nothing_else_that_paints() {
+        let text = "\x1b[1m\x1b[38;5;9merror\x1b[0m: é\t\x1b]0;title\x07\x1b[2J\x1b[31\n\r✅";
+        let kept = "\x1b[1m\x1b[38;5;9merror\x1b[0m: é\t]0;title[2J[31\n✅";
+        assert_eq!(only_colours(text), kept);
     }
 }

@@ -23,6 +23,9 @@ pub struct Course {
     pub workspace: PathBuf,
     /// The trusted folder: `grader/hidden`, `grader/harness`, `solutions`.
     pub trusted: PathBuf,
+    /// Whose word counts on which compiler is used: where somebody else's workspace is graded by a
+    /// course that lies elsewhere, the course's.
+    pub owner: PathBuf,
     /// Where compiled dependencies lie; workspaces that name the same course share them.
     pub deps: PathBuf,
     /// The exercises that could be read, in the order of their days.
@@ -52,15 +55,15 @@ impl Course {
         exercises.sort_by(|one, other| (one.day, &one.slug).cmp(&(other.day, &other.slug)));
         broken.sort();
         let owner = if is_clone(&trusted) {
-            &trusted
+            trusted.clone()
         } else {
-            &workspace
+            workspace.clone()
         };
-        let deps = owner.join("target/kata/deps");
         Ok(Self {
             workspace,
             trusted,
-            deps,
+            deps: owner.join("target/kata/deps"),
+            owner,
             exercises,
             broken,
         })

@@ -60,6 +60,21 @@ pub fn remove(path: &Path) -> Result<()> {
     fs::remove_file(path).with_context(|| format!("{} could not be removed", path.display()))
 }
 
+/// An error if anything on the way from `base` down to `path` is a link: what is written or
+/// removed there would be somebody else's.
+pub fn refuse_links(base: &Path, path: &Path) -> Result<()> {
+    for folder in path.ancestors().take_while(|folder| *folder != base) {
+        if folder.is_symlink() {
+            anyhow::bail!(
+                "{} is a symbolic link, where the grader keeps its own files\nNothing was touched. \
+                 Remove the link.",
+                folder.display()
+            );
+        }
+    }
+    Ok(())
+}
+
 /// Removes a file if there is one.
 pub fn remove_if_there(path: &Path) -> Result<()> {
     match fs::remove_file(path) {

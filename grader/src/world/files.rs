@@ -162,6 +162,11 @@ fn list_entry(entry: &DirEntry, parent: &str, depth: usize, listing: &mut Listin
         return;
     };
     let relative = format!("{parent}/{lossy}");
+    // Such a name would paint on the terminal of whoever is shown it.
+    if lossy.chars().any(char::is_control) {
+        let file = relative.escape_debug().to_string();
+        return listing.refuse(Refusal::Special { file });
+    }
     if file_type.is_dir() && !is_source_name(&lossy) {
         list_folder(&entry.path(), &relative, depth + 1, listing);
     } else if !is_source_name(&lossy) {

@@ -164,3 +164,23 @@ fn read_lines(
         }
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::world::process::command;
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn who_computes_without_end_is_ended_by_the_kernel() {
+        let limits = Limits {
+            memory: 1 << 30,
+            seconds: 1,
+            file: 1 << 20,
+        };
+        let mut shell = command("sh");
+        shell.args(["-c", "while :; do :; done"]);
+        let captured = capture_within(&mut shell, limits, &Cancel::default()).unwrap();
+        assert!(captured.is_killed(), "{captured:?}");
+    }
+}
