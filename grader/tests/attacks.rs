@@ -406,7 +406,16 @@ fn nothing_outside_of_the_checks_own_folder_is_changed() {
          if std::fs::write(std::env::temp_dir().join(\"mine\"), \"mine\").is_err() {{
              reached.push(\"not even its own\");
          }}
-         if std::net::TcpListener::bind(\"127.0.0.1:0\").is_ok() {{ reached.push(\"network\"); }}
+         if std::net::TcpListener::bind(\"127.0.0.1:0\").is_ok() {{ reached.push(\"TCP\"); }}
+         if std::net::UdpSocket::bind(\"127.0.0.1:0\").is_ok() {{ reached.push(\"UDP\"); }}
+         if std::os::unix::net::UnixDatagram::unbound().is_ok() {{ reached.push(\"sockets\"); }}
+         let all = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+         if std::fs::set_permissions({file:?}, all).is_ok() {{ reached.push(\"permissions\"); }}
+         let old = std::time::UNIX_EPOCH;
+         if std::fs::File::open({file:?}).is_ok_and(|file| file.set_modified(old).is_ok()) {{
+             reached.push(\"times\");
+         }}
+         if std::os::unix::fs::chown({file:?}, Some(1), None).is_ok() {{ reached.push(\"owner\"); }}
          panic!(\"reached: {{reached:?}}\");"
     ));
     let got = first_failure(&result)["got"].as_str().unwrap();

@@ -2,13 +2,15 @@
 //!
 //! A dynamic linker takes the first definition of a name that it finds, and a test program's
 //! come before libc's. So std's `thread::sleep`, its locks and channels, its random numbers
-//! and its way to start processes lead here when the code under test uses them. Each function
+//! its ways to start processes and to reach what lies outside lead here when the code under test uses them. Each function
 //! asks first whether the calling thread belongs to a run; everybody else gets the real one.
 #![expect(
     unsafe_code,
     reason = "defining a C function is the one way to see what std asks of the system"
 )]
 
+#[cfg(interposing)]
+mod outside;
 #[cfg(interposing)]
 mod process;
 #[cfg(interposing)]
@@ -97,6 +99,7 @@ pub(crate) fn link() {
     random::link();
     wait::link();
     process::link();
+    outside::link();
     thread::link();
     stack::install();
 }

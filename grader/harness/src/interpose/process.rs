@@ -33,9 +33,14 @@ pub(crate) fn refuse() {
     REFUSED.store(true, SeqCst);
 }
 
+/// Whether no process is started any more.
+pub(super) fn are_refused() -> bool {
+    REFUSED.load(SeqCst)
+}
+
 /// Whether to refuse; if so, it is told.
 fn refused() -> bool {
-    let refused = REFUSED.load(SeqCst);
+    let refused = are_refused();
     if refused {
         blocked::started_process();
         // SAFETY: libc gives the address of the calling thread's own `errno`.
