@@ -147,7 +147,19 @@ pub fn course_error(error: impl std::fmt::Display) -> anyhow::Error {
 
 /// The exercise that a word means.
 pub fn one<'a>(course: &'a Course, word: &str) -> Result<&'a Exercise> {
-    select(&course.exercises, word).map_err(|error: SelectError| call_error(error.to_string()))
+    select(&course.exercises, word).map_err(|error: SelectError| {
+        let unreadable = course.broken.iter().find(|broken| {
+            let slug = broken.split(':').next().unwrap_or_default();
+            let day = Exercise::day_of(slug).map(|day| day.to_string());
+            slug.contains(word) || day.as_deref() == Some(word.trim_start_matches("day"))
+        });
+        match unreadable {
+            Some(broken) => call_error(format!(
+                "its kata.toml cannot be read: {broken}\nMend it in grader/hidden."
+            )),
+            None => call_error(error.to_string()),
+        }
+    })
 }
 
 /// The exercises that these words mean.

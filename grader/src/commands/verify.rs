@@ -15,8 +15,9 @@ use crate::{
     verify::{
         Complaint, Effort, Event,
         mutants::{self, Tally},
-        verify,
+        titles, verify,
     },
+    view::duration::count,
     world::{disk, process::Cancel},
 };
 
@@ -89,6 +90,14 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
             jobs,
             only: arguments.only.clone(),
         };
+        let titles = titles(&grader, &exercises);
+        if !titles.iter().any(|title| effort.takes(title)) {
+            return Err(call_error(format!(
+                "nothing has `{}` in its title; the titles are\n{}",
+                arguments.only.as_deref().unwrap_or_default(),
+                titles.join("\n")
+            )));
+        }
         let complaints = verify(&grader, &exercises, &effort, &cancel, &on)?;
         (Vec::new(), complaints)
     };
@@ -138,10 +147,10 @@ fn print(tallies: &[Tally], complaints: &[Complaint], exercises: usize) {
         );
     }
     let complaints = match complaints.len() {
-        0 => "no".to_owned(),
-        some => some.to_string(),
+        0 => "no complaints".to_owned(),
+        some => count(some as u64, "complaint"),
     };
-    println!("{exercises} exercises, {complaints} complaints");
+    println!("{}, {complaints}", count(exercises as u64, "exercise"));
 }
 
 fn bless(grader: &Grader, exercise: &Exercise) -> Result<()> {

@@ -2,6 +2,9 @@
 
 use super::verdict::CheckStatus;
 
+/// What a line of a head may begin with, before a colon.
+const KEYS: [&str; 4] = ["wrong", "fails", "pitfall", "line"];
+
 /// What a known-wrong implementation promises to be caught by.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Head {
@@ -35,6 +38,15 @@ impl Head {
                 head.fails.push((name.trim().to_owned(), status));
             } else if let Some(pitfall) = text.strip_prefix("pitfall:") {
                 head.pitfall = Some(pitfall.trim().to_owned());
+            } else if let Some((key, _)) = text.split_once(':')
+                && !KEYS.contains(&key)
+                && key.chars().all(|letter| letter.is_ascii_lowercase())
+            {
+                let keys = KEYS.join("`, `");
+                return Err((
+                    number,
+                    format!("`{key}:` is no key of a head: it has `{keys}`"),
+                ));
             } else if let Some(place) = text.strip_prefix("line:") {
                 let place = place.trim();
                 head.line = Some(
@@ -89,6 +101,8 @@ mod tests {
     fn a_head_that_promises_nothing_is_refused() {
         assert!(Head::parse("use x;").is_err());
         assert!(Head::parse("//! wrong: x\n").is_err());
+        let misspelt = "//! wrong: x\n//! fails: a: failed\n//! pitfal: x\n";
+        assert_eq!(Head::parse(misspelt).unwrap_err().0, 3);
         assert_eq!(
             Head::parse("//! wrong: x\n//! fails: a: odd\n")
                 .unwrap_err()

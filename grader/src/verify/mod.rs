@@ -50,8 +50,8 @@ pub struct Effort {
 }
 
 impl Effort {
-    fn takes(&self, job: &Job<'_>) -> bool {
-        let title = job.title();
+    /// Whether a piece of work of this title is to be done.
+    pub fn takes(&self, title: &str) -> bool {
         self.only.as_ref().is_none_or(|part| title.contains(part))
     }
 }
@@ -100,6 +100,14 @@ impl Job<'_> {
     }
 }
 
+/// The titles of all pieces of work: what `only` can name a part of.
+pub fn titles(grader: &Grader, exercises: &[&Exercise]) -> Vec<String> {
+    let jobs = exercises
+        .iter()
+        .flat_map(|exercise| jobs_of(grader, exercise));
+    jobs.map(|job| job.title()).collect()
+}
+
 /// Verifies these exercises; a broken one does not hide the others.
 pub fn verify(
     grader: &Grader,
@@ -115,7 +123,7 @@ pub fn verify(
             Ok(_) => jobs.extend(
                 jobs_of(grader, exercise)
                     .into_iter()
-                    .filter(|job| effort.takes(job)),
+                    .filter(|job| effort.takes(&job.title())),
             ),
             Err(error) if error.is::<Cancelled>() => return Err(error),
             Err(error) => complaints.push(Complaint {

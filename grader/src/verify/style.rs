@@ -54,7 +54,7 @@ fn formatted(grader: &Grader, exercise: &Exercise, cancel: &Cancel) -> Result<Ve
         file: file.to_owned(),
         line: 0,
         what,
-        mend: format!("rustfmt --edition 2024 {file}"),
+        mend: format!("rustfmt --edition 2024 < {file} > new.rs && mv new.rs {file}"),
     };
     let mut complaints: Vec<Complaint> = copies
         .iter()

@@ -44,6 +44,8 @@ pub fn verify(course: &Course, exercise: &Exercise) -> Result<Vec<Complaint>> {
     texts.hints();
     texts.variants();
     texts.imports();
+    texts.pitfalls();
+    texts.dependencies();
     Ok(texts.complaints)
 }
 
@@ -286,6 +288,50 @@ impl Texts<'_> {
                     "name each item: a learner's `pub mod std` must not shadow yours",
                 );
             }
+        }
+    }
+}
+
+impl Texts<'_> {
+    /// Every pitfall that a check names has its section in the reference book.
+    fn pitfalls(&mut self) {
+        let book = self.read("docs/pitfalls.md");
+        let known: Vec<String> = anchors(&book).collect();
+        let file = self.hidden("tests.rs");
+        let text = self.read(&file);
+        for (number, line) in (1..).zip(text.lines()) {
+            let named = line.split(".pitfall(\"").nth(1);
+            let Some((pitfall, _)) = named.and_then(|rest| rest.split_once('"')) else {
+                continue;
+            };
+            if !known.iter().any(|anchor| anchor == pitfall) {
+                self.complain(
+                    &file,
+                    number,
+                    format!("docs/pitfalls.md has no section `{pitfall}`"),
+                    "name one of its anchors, or write the section",
+                );
+            }
+        }
+    }
+
+    /// An editor must offer the learner just what the grader does.
+    fn dependencies(&mut self) {
+        let (stub, solution) = (
+            self.stub_file("Cargo.toml"),
+            format!("solutions/{}/Cargo.toml", self.exercise.slug),
+        );
+        let dependencies = |text: &str| {
+            let table: Option<toml::Table> = text.parse().ok();
+            table.and_then(|table| table.get("dependencies").cloned())
+        };
+        if dependencies(&self.read(&stub)) != dependencies(&self.read(&solution)) {
+            self.complain(
+                &stub,
+                0,
+                format!("its dependencies are not those of {solution}"),
+                "what a stub may use is what the solution uses: make both alike",
+            );
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::{
         head::Head,
         verdict::{CheckStatus, CheckVerdict, Status, Verdict},
     },
+    view::text::strip_escapes,
     world::{disk, load::Load, process::Cancel},
 };
 
@@ -259,11 +260,20 @@ impl Bench<'_> {
             .and_then(|found| found.location.as_ref())
             .map_or(0, |l| l.line);
         let message = first.map_or("", |found| found.message.as_str());
+        if verdict.status == Status::ContractChanged {
+            // The error stands in the contract, whoever does not fit it.
+            return vec![self.at(
+                &format!("grader/hidden/{}/contract.rs", self.exercise.slug),
+                line,
+                format!("{file} {what}: {message}"),
+                "mend the contract, or what does not fit it",
+            )];
+        }
         vec![self.at(
             file,
             line,
-            format!("{what}: {message}"),
-            "compile it on its own to see all",
+            format!("{what}: {}", strip_escapes(message)),
+            "put it in the place of the stub, and `kata check` shows all of rustc's words",
         )]
     }
 
