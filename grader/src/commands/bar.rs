@@ -34,11 +34,11 @@ impl Bar {
             Phase::Preparing { krate, done, total } if *total > 0 => {
                 if stderr().is_terminal() {
                     self.bar.set_style(style(
-                        "preparing: {msg} {wide_bar} {pos} of {len}, {elapsed}, once",
+                        "preparing, only this once {wide_bar} {pos:>3} of {len}  {msg:24!} {elapsed:>4}",
                     ));
                     self.bar.set_length(*total as u64);
                     self.bar.set_position(*done as u64);
-                    self.bar.set_message(format!("compiling {krate}"));
+                    self.bar.set_message(krate.clone());
                 } else {
                     self.say(
                         krate,

@@ -78,7 +78,7 @@ pub fn reset(course: &Course, exercise: &Exercise) -> Result<String> {
 fn undo(course: &Course, exercise: &Exercise) -> Result<String> {
     match backup::undo(course, exercise, &clock::now())? {
         None => Err(call_error(format!(
-            "{} was never reset: there is nothing to bring back",
+            "there is no other version of {} to bring back",
             exercise.slug
         ))),
         Some(restored) => {

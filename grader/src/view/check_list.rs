@@ -31,6 +31,10 @@ pub fn lines(exercise: &Exercise, verdict: &Verdict, style: &Style) -> String {
             list.push_str(&done(group, titles, style));
             continue;
         }
+        if grouped && group[0].task > 1 && group.iter().all(|check| is_a_gap(check)) {
+            list.push_str(&not_begun(group, titles, style));
+            continue;
+        }
         if grouped {
             list.push_str(&heading(group[0].task, titles, verdict, style));
         }
@@ -54,6 +58,26 @@ fn done(group: &[&CheckVerdict], titles: &[String], style: &Style) -> String {
     let room = style.page().saturating_sub(5 + width(marker) + right.len());
     let title = style.fit(&title(group[0].task, titles, style), room);
     style.sides(&format!("  {marker} {title}"), &style.dim(&right))
+}
+
+/// `⏳ Task 3  hedge                not begun, 4 checks   0/7`
+fn not_begun(group: &[&CheckVerdict], titles: &[String], style: &Style) -> String {
+    let max: u32 = group.iter().map(|check| check.max_points).sum();
+    let checks = count(group.len() as u64, "check");
+    let marker = style.marker(Marker::NotStarted);
+    let right = format!("not begun, {checks}  {}", pad_left(&format!("0/{max}"), 5));
+    let room = style.page().saturating_sub(5 + width(marker) + right.len());
+    let title = style.fit(&title(group[0].task, titles, style), room);
+    style.sides(
+        &style.dim(&format!("  {marker} {title}")),
+        &style.dim(&right),
+    )
+}
+
+/// Whether a check failed because of a `todo!` that is still there.
+pub fn is_a_gap(check: &CheckVerdict) -> bool {
+    let got = check.failure.as_ref().map(|failure| failure.got.as_str());
+    got.is_some_and(|got| got.starts_with("not yet implemented"))
 }
 
 fn title(task: u32, titles: &[String], style: &Style) -> String {

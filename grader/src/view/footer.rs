@@ -146,15 +146,27 @@ pub fn phases(phase: Phase, style: &Style) -> String {
 /// `preparing: compiling tokio (31 of 44) ████████░░░░, once`
 pub fn preparing(krate: &str, done: usize, total: usize, style: &Style) -> String {
     if total == 0 {
-        return format!("{}\n", style.bold("preparing, once"));
+        return format!("{}\n", style.bold("preparing, only this once"));
     }
-    let words = format!("preparing: compiling {krate} ({done} of {total}) ");
-    let room = style.page().saturating_sub(width(&words) + 6).min(30);
+    // The bar stands still, whatever the crates are called.
+    let before = "preparing, only this once ";
+    let count = format!(" {done:>3} of {total}  ");
+    let room = style
+        .page()
+        .saturating_sub(before.len() + count.len() + CRATE);
     if room < 8 {
+        let words = format!("preparing{count}{krate}");
         return format!("{}\n", style.fit(words.trim_end(), style.page()));
     }
-    format!("{words}{} once\n", style.bar(done, total, room))
+    let krate = style.fit(krate, CRATE);
+    format!(
+        "{before}{}{count}{krate}\n",
+        style.bar(done, total, room.min(30))
+    )
 }
+
+/// Columns for the name of the crate that is compiled.
+const CRATE: usize = 22;
 
 /// Painted parts in lines no wider than the page, `between` them.
 pub(super) fn flow(parts: &[String], between: &str, style: &Style) -> String {

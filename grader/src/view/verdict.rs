@@ -88,7 +88,9 @@ fn result(verdict: &Verdict) -> String {
 
 /// How many more checks fail than the one that is told in full, and how to see the next of them.
 fn others(exercise: &Exercise, verdict: &Verdict, style: &Style) -> String {
-    let mut failures = verdict.failures().skip(1);
+    // What is not written yet is no news.
+    let failures = verdict.failures().skip(1);
+    let mut failures = failures.filter(|check| !check_list::is_a_gap(check));
     let Some(next) = failures.next() else {
         return String::new();
     };

@@ -275,9 +275,19 @@ impl Watch {
     fn reset(&mut self) -> Result<()> {
         let exercise = self.current()?;
         let course = &self.desk.grader.course;
-        // The watcher sees the restored stub and starts the run.
+        if backup::is_original(course, &exercise)? {
+            self.canvas
+                .remark(format!("{} is the stub already.", exercise.file()));
+            return self.show_verdict();
+        }
+        // The watcher sees the restored stub and starts the run, whose page takes this one's place:
+        // the way back is said below that, too.
         let page = match backup::reset(course, &exercise, &clock::now()) {
-            Ok(backup) => view::reset::done(&exercise, &backup.shown_in(course)),
+            Ok(backup) => {
+                let page = view::reset::done(&exercise, &backup.shown_in(course));
+                self.canvas.remark(page.clone());
+                page
+            }
             Err(error) => view::error::block(&format!("{error:#}"), [], &self.canvas.style),
         };
         self.show(&page)

@@ -92,16 +92,16 @@ pub fn phase(phase: &Phase, style: &Style) -> String {
 pub fn question(question: Question, exercise: &Exercise, style: &Style) -> String {
     let words = match question {
         Question::Reset => format!(
-            "Put your version of {} away and start from the stub?  y yes · any other key no",
+            "Put your {} away and start from the stub?  y yes · any other key no",
             exercise.short()
         ),
         Question::GiveUp => format!(
-            "Show the solution of {} unsolved? It is marked ❌ Need Help.  y yes · any other key no",
+            "Give {} up (❌) and see the solution?  y yes · any other key no",
             exercise.short()
         ),
         Question::Skip => {
             format!(
-                "{} is not solved yet.  n moves on all the same · any other key stays",
+                "{} is not solved yet.  n moves on all the same · others stay",
                 exercise.short()
             )
         }

@@ -44,15 +44,25 @@ pub fn reset(course: &Course, exercise: &Exercise, now: &str) -> Result<Backup> 
     Ok(backup)
 }
 
-/// Swaps the learner's sources for the version that was put away last.
-/// `None` if there is none.
+/// Swaps the learner's sources for the version that was put away last, of those that are neither
+/// the stub nor what stands there. `None` if there is none.
 pub fn undo(course: &Course, exercise: &Exercise, now: &str) -> Result<Option<Backup>> {
-    let Some(last) = backups(course, exercise)?.pop() else {
-        return Ok(None);
+    let src = course.stub(exercise).join("src");
+    let stub = disk::tree(&course.original(exercise))?;
+    let current = if src.is_dir() {
+        disk::tree(&src)?
+    } else {
+        Vec::new()
     };
-    put_away(course, exercise, now)?;
-    restore(&last.join("src"), &course.stub(exercise).join("src"))?;
-    Ok(Some(Backup { folder: last }))
+    for folder in backups(course, exercise)?.into_iter().rev() {
+        let version = disk::tree(&folder.join("src"))?;
+        if version != stub && version != current {
+            put_away(course, exercise, now)?;
+            restore(&folder.join("src"), &src)?;
+            return Ok(Some(Backup { folder }));
+        }
+    }
+    Ok(None)
 }
 
 fn root(course: &Course, exercise: &Exercise) -> PathBuf {

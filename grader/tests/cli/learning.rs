@@ -53,12 +53,34 @@ fn reset_puts_the_learners_version_away_and_undo_brings_it_back() {
         .args(&["reset", "1", "--undo"])
         .run()
         .code(2)
-        .complains("never reset");
+        .complains("no other version");
     Test::unprepared()
         .args(&["reset", "1"])
         .run()
         .code(0)
         .says("nothing to do");
+}
+
+#[test]
+fn a_second_reset_does_not_bury_the_learners_version() {
+    let test = Test::new()
+        .source("// mine\n")
+        .args(&["reset", "1", "--yes"]);
+    test.run().code(0);
+    let test = test.args(&["reset", "1", "--yes"]);
+    test.run().code(0).says("is the stub already");
+    // Put away by an editor that wrote the stub anew, say.
+    let folder = test.path(".kata/backups/day01_basic_async/2999-01-01T00-00-00");
+    std::fs::create_dir_all(folder.join("src")).unwrap();
+    for name in ["lib.rs", "given.rs"] {
+        let text = test.read(&format!("exercises/day01_basic_async/src/{name}"));
+        std::fs::write(folder.join("src").join(name), text).unwrap();
+    }
+    std::fs::write(folder.join("complete"), "").unwrap();
+    let test = test.args(&["reset", "1", "--undo"]);
+    test.run().code(0);
+    assert_eq!(test.read(&source()), "// mine\n");
+    test.run().code(2);
 }
 
 #[test]
