@@ -47,11 +47,16 @@ fn line(finding: &Finding, style: &Style) -> String {
     } else {
         style.sign("❌", "[!!]")
     };
-    let mut lines = finding.words.lines();
+    let wrapped: Vec<String> = finding
+        .words
+        .lines()
+        .flat_map(|line| style.wrap(line, style.page().saturating_sub(17), 0))
+        .collect();
+    let mut lines = wrapped.iter();
     let mut text = format!(
         "{sign} {:<12} {}\n",
         finding.what,
-        lines.next().unwrap_or_default()
+        lines.next().map_or("", |line| line.trim_start())
     );
     for line in lines {
         text += &" ".repeat(17);
