@@ -28,6 +28,23 @@
 //! stands in for its outside are one crate, compiled with rustc and run once, as a check is; the
 //! spans of its record are what is drawn, and nothing is judged or recorded.
 //!
+//! The hidden test's compiler starts as soon as the library's metadata is
+//! there; only its linker waits for the library's code (`grade/stand_in.rs`).
+//!
+//! # What is trusted
+//! A learner's code is kept from reaching anything by accident, and from most
+//! ways of doing so on purpose: no unsafe code, no files from outside, no build
+//! script, a compiler and a process with limits, no processes or sockets, no
+//! changes outside of a check's own folder, a record that nothing printed can
+//! imitate. Where a course that lies elsewhere grades a folder (`KATA_COURSE`),
+//! that folder's settings, toolchain and links are not obeyed.
+//!
+//! Two things are not kept from somebody who sets out to deceive: the checks run
+//! in the learner's process, where a hole in the compiler's soundness is enough
+//! to forge a record, and a learner's crate may define the given types anew, for
+//! hidden tests name them through it. Nor is reading the user's files prevented.
+//! Marking strangers' code needs a machine of its own for that.
+//!
 //! | file | what lives there |
 //! |---|---|
 //! | `model/book.rs` | The reference book's pages: sections and their anchors |
