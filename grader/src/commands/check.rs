@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     desk::Desk,
-    grade::{Graded, Grader, Implementation, Selection},
+    grade::{Contract, Graded, Grader, Implementation, Selection},
     model::{
         exercise::Exercise,
         progress::{Entry, Progress},
@@ -60,7 +60,14 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
         // An untouched day of many is not worth a build.
         let graded = match grader.untouched(exercise)? {
             Some(graded) if arguments.all => graded,
-            _ => grade(&grader, exercise, &selection)?,
+            _ => {
+                let contract = Contract::of(desk.is_completed(&exercise.slug));
+                let selection = Selection {
+                    contract,
+                    ..selection.clone()
+                };
+                grade(&grader, exercise, &selection)?
+            }
         };
         results.push((exercise, graded));
     }

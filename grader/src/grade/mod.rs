@@ -74,10 +74,35 @@ pub struct Selection {
     pub seeds: Vec<u64>,
     /// Find the verdict anew even if it is known.
     pub fresh: bool,
-    /// Compile the contract even if all is well: an author wants to know that it fits.
-    pub contract: bool,
+    /// When to ask whether the code fits the contract, besides when the hidden test does not
+    /// compile against it.
+    pub contract: Contract,
     /// Run it so often more, and see whether the verdict is always the same.
     pub again: u32,
+}
+
+/// When to compile the contract though the hidden test compiles. Some promises no check can feel,
+/// such as `Send`; but it takes a tenth of a second.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Contract {
+    /// It was asked before.
+    #[default]
+    Never,
+    /// When every check passed, before the day counts as completed.
+    IfPassed,
+    /// In any case: an author wants to know.
+    Always,
+}
+
+impl Contract {
+    /// What a learner's verdict needs.
+    pub const fn of(completed: bool) -> Self {
+        if completed {
+            Self::Never
+        } else {
+            Self::IfPassed
+        }
+    }
 }
 
 impl Selection {

@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::Complaint;
 use crate::{
-    grade::{Graded, Grader, Implementation, Selection, difference},
+    grade::{Contract, Graded, Grader, Implementation, Selection, difference},
     model::{
         exercise::Exercise,
         head::Head,
@@ -337,7 +337,7 @@ impl Bench<'_> {
     fn prove(&self, implementation: Implementation<'_>, again: u32) -> Result<Graded> {
         let selection = Selection {
             again,
-            contract: true,
+            contract: Contract::Always,
             ..Selection::default()
         };
         self.grade_as(implementation, &selection)

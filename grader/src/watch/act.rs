@@ -9,7 +9,7 @@ use super::{
     pages,
 };
 use crate::{
-    grade::Graded,
+    grade::{Contract, Graded},
     model::{
         exercise::Exercise,
         marker::Marker,
@@ -37,7 +37,8 @@ impl Watch {
                 let detected =
                     view::footer::phases(view::footer::Phase::Detected, &self.canvas.style);
                 self.canvas.progress(&detected)?;
-                self.runner.run(id, &exercise, fresh);
+                let contract = Contract::of(self.desk.is_completed(&exercise.slug));
+                self.runner.run(id, &exercise, fresh, contract);
             }
             Action::RunAll(id) => self.runner.run_all(id),
             Action::Open(word) => self.open(&word)?,

@@ -9,7 +9,7 @@ use anyhow::Result;
 
 use super::{event::Event, machine::RunId};
 use crate::{
-    grade::{Graded, Grader, Implementation, Selection},
+    grade::{Contract, Graded, Grader, Implementation, Selection},
     model::exercise::Exercise,
     world::process::Cancel,
 };
@@ -42,13 +42,14 @@ impl Runner {
     }
 
     /// Grades an exercise.
-    pub fn run(&mut self, id: RunId, exercise: &Exercise, fresh: bool) {
+    pub fn run(&mut self, id: RunId, exercise: &Exercise, fresh: bool, contract: Contract) {
         self.yield_to(exercise);
         let (grader, events) = (Arc::clone(&self.grader), self.events.clone());
         let (exercise, cancel) = (exercise.clone(), self.start());
         thread::spawn(move || {
             let selection = Selection {
                 fresh,
+                contract,
                 ..Selection::default()
             };
             let result = grade(&grader, &exercise, &selection, &cancel, id, &events);
@@ -72,7 +73,10 @@ impl Runner {
                         None => grade(
                             &grader,
                             exercise,
-                            &Selection::default(),
+                            &Selection {
+                                contract: Contract::IfPassed,
+                                ..Selection::default()
+                            },
                             &cancel,
                             id,
                             &events,
