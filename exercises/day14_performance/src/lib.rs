@@ -90,7 +90,8 @@ impl Limiter {
     }
 
     /// Waits until fewer than `limit` slots are in flight, and takes one: first
-    /// come, first served.
+    /// come, first served. (Whose turn had come before a halving may still take
+    /// it.)
     ///
     /// When this future is dropped before its end, no slot is taken, and those
     /// behind move up.

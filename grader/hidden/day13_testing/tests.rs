@@ -39,6 +39,7 @@ fn main() -> ExitCode {
         .check("circuit: catches failures counted that are not in a row", 2, |lab| catches(lab, CIRCUIT, Fault::CountsInTotal))
         .check("circuit: catches a circuit of its own for each key", 2, |lab| catches(lab, CIRCUIT, Fault::OnePerKey))
         .check("circuit: catches an open circuit that refuses fresh values", 2, |lab| catches(lab, CIRCUIT, Fault::RefusesFresh))
+        .check("circuit: catches a refusal that looks like a failed load", 2, |lab| catches(lab, CIRCUIT, Fault::FailsUnasked))
         .task(4)
         .check("recovery: passes correct caches, fails one that never loads", 1, |lab| passes(lab, RECOVERY))
         .check("recovery: catches a crowd of probes", 2, |lab| catches(lab, RECOVERY, Fault::EverybodyProbes))
@@ -402,6 +403,7 @@ enum Fault {
     CountsInTotal,
     OnePerKey,
     RefusesFresh,
+    FailsUnasked,
     EverybodyProbes,
     FailedProbeForgets,
     ProbeIsStuck,
@@ -464,6 +466,13 @@ impl Fault {
                 "It breaks rule 7: an open circuit stops loads, and a fresh value needs none. \
                  Load a value first, then open the circuit with failures of other keys, and get \
                  the value while it is fresh.",
+            ),
+            Self::FailsUnasked => (
+                "gives `CacheError::Failed` while its circuit is open, and asks nobody",
+                "It breaks rule 7: what an open circuit refuses is `CacheError::Open`; \
+                 `CacheError::Failed` says that a load has failed, and there was none. Look at \
+                 more than whether there came an error: ask for its kind, with \
+                 `matches!(outcome, Err(CacheError::Open(_)))`.",
             ),
             Self::EverybodyProbes => (
                 "lets every load through once its cooldown is over",
@@ -700,6 +709,9 @@ impl Core {
     }
 
     fn refusal(&self) -> CacheError {
+        if self.has(Fault::FailsUnasked) {
+            return CacheError::Failed(LoadError("the circuit is open".to_owned()));
+        }
         CacheError::Open(if self.choices.other_words {
             format!("closed for {} ms", self.settings.cooldown.as_millis())
         } else {

@@ -892,6 +892,61 @@ async fn lowered(lab: Lab) {
         .why("Each place above the limit has to go, also those that were free.")
         .pitfall("unbounded-concurrency")
         .or_fail();
+
+    // Two whose turn has come, and who look after a halving. Whether they are let in is open;
+    // how many are in flight must then still come to the limit, whatever their verdicts do to it.
+    let limiter = Limiter::new(number(1), number(8));
+    raise(&lab, &limiter, 7).await;
+    let mut held = slots(&lab, &limiter, 7).await;
+    let mut first = lab.probe(limiter.acquire());
+    let mut second = lab.probe(limiter.acquire());
+    let _ = (first.poll(), second.poll());
+    lab.settle().await;
+    held.truncate(5);
+    lab.settle().await;
+    held.pop().expect("five are held").overloaded();
+    if let Some(first) = ready_now(&lab, &mut first).await {
+        first.overloaded();
+    }
+    if let Some(second) = ready_now(&lab, &mut second).await {
+        second.succeeded();
+    }
+    drop((first, second));
+    let mut waiting = lab.probe(limiter.acquire());
+    while held.len() >= limiter.limit() {
+        let early = ready_now(&lab, &mut waiting).await;
+        lab.expect(early.is_none())
+            .expected(format!(
+                "with {} in flight and a limit of {} it waits",
+                held.len(),
+                limiter.limit()
+            ))
+            .got("it took a slot")
+            .why(
+                "Slots had ended, and two were about to take their places, when the limit was \
+                 halved. Then one of the two was overloaded, and the other succeeded. The limit may \
+                 rise while more are in flight than it allows: then there is one place less that \
+                 is too many, and still none that is free.",
+            )
+            .pitfall("unbounded-concurrency")
+            .or_fail();
+        drop(held.pop());
+    }
+    let slot = ready_now(&lab, &mut waiting).await;
+    lab.expect(slot.is_some())
+        .expected(format!(
+            "with {} in flight and a limit of {} it has its slot",
+            held.len(),
+            limiter.limit()
+        ))
+        .got("it still waits")
+        .why(
+            "The limit was halved, and halved again, and then it rose, while more were in flight \
+             than it allows. Places that are too many go as their slots end: so many as the limit \
+             of that moment says, and not one more.",
+        )
+        .pitfall("lost-wakeup")
+        .or_fail();
 }
 
 async fn acquire_dropped(lab: Lab) {

@@ -679,6 +679,9 @@ async fn opens(lab: Lab) {
     let bench = Bench::new(&lab, failures, 1_000);
     let why = "Nothing has failed yet.";
     bench.expect_state(State::Closed, why);
+    let outcome = bench.send(good(10)).await;
+    let why = "A closed breaker lets everything through. A success counts for nothing.";
+    expect_outcome(&lab, &outcome, Ok(()), why);
     for _round in 0..2 {
         for _ in 1..failures {
             let _ = bench.send(bad(10)).await;
@@ -1591,6 +1594,24 @@ async fn spared(lab: Lab) {
         )
         .pitfall("wrong-result")
         .or_fail();
+
+    // Nobody else is there to step in.
+    let world = World::new(&lab, settings(2, open_for));
+    let _lease = world.registry.register("users", "a");
+    world.ill(&["a"]);
+    let why = "a is the only one, and fails: that is all who were tried.";
+    for _ in 0..2 {
+        let error = all_failed(&["a"]);
+        world
+            .expect_call("a", Err(error), why, "wrong-result")
+            .await;
+    }
+    let why = "a has failed twice in a row, over two calls: it is spared, also when nobody else is \
+               there.";
+    let nobody = Err(CallError::Unavailable);
+    world
+        .expect_call("nobody", nobody, why, "wrong-result")
+        .await;
 }
 
 async fn nobody_gone(lab: Lab) {

@@ -1067,6 +1067,13 @@ async fn one_order(lab: Lab) {
     let party = Party::new(&lab, settings(16));
     let (first_ms, later_ms) = (lab.pick(10..=50), lab.pick(60..=100));
     let ann = party.joins("ann", Policy::DropOldest, PROMPT).await;
+    party.at(5).await;
+    ann.says("hello?").await;
+    party.at(6).await;
+    let alone = "ann: hello? @5";
+    let why = "A text goes to all who are members then, its sender included. Here that is all.";
+    party.expect_log("ann", &ann, alone, why, "wrong-result");
+
     let bob = party.joins("bob", Policy::DropNewest, PROMPT).await;
     let cleo = party.joins("cleo", Policy::Disconnect, PROMPT).await;
     let why = "A member is in the room from the first poll of its `join` on.";
@@ -1102,9 +1109,11 @@ async fn one_order(lab: Lab) {
     let why = "A text goes to every member as `name: text`, at the instant at which it came, and \
                to its sender as well: so all of them read the same conversation. To put a message \
                into all outboxes is one step, that no other message may come into.";
-    for (name, member) in [("ann", &ann), ("bob", &bob), ("cleo", &cleo)] {
+    for (name, member) in [("bob", &bob), ("cleo", &cleo)] {
         party.expect_log(name, member, &list(&expected), why, "wrong-result");
     }
+    expected.insert(0, alone.to_owned());
+    party.expect_log("ann", &ann, &list(&expected), why, "wrong-result");
     let why = "Who comes late reads what is said from then on. Binary messages are no chat.";
     party.expect_log("dan", &dan, &list(&last), why, "wrong-result");
 }
@@ -1779,6 +1788,16 @@ async fn shutdown_is_limited(lab: Lab) {
     party.expect_left("late", &late, &expected, why, "wrong-result");
     let log = format!("[close 1001 shutdown] @{0}, [end] @{0}", 100 + wait_ms);
     party.expect_log("late", &late, &log, why, "cleanup-forgotten");
+    let tardy = party.joins("tardy", Policy::DropOldest, STALLED).await;
+    party.at(140 + wait_ms).await;
+    let why = "It came too late, and does not answer the close frame yet: it has `close_within`, \
+               counted from its own `join`.";
+    party.expect_left("tardy", &tardy, "nothing", why, "cleanup-forgotten");
+    tardy.reads_on();
+    party.at(150 + wait_ms).await;
+    let why = "It has answered the close frame: its connection is over.";
+    let expected = format!("Shutdown @{}", 140 + wait_ms);
+    party.expect_left("tardy", &tardy, &expected, why, "never-ends");
 
     // Called again, it waits for the same end.
     let (_task, done) = shut_down(&party);

@@ -2,9 +2,11 @@
 
 use std::fmt::Debug;
 use std::panic::{AssertUnwindSafe, resume_unwind};
+use std::pin::Pin;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use exercise::{
@@ -19,7 +21,7 @@ use futures::{FutureExt, StreamExt};
 use kata_harness::{CallInfo, Cancel, Lab, Service, SpanEnd, Suite, ms};
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_blocking};
-use tokio::time::{Instant, MissedTickBehavior, sleep, timeout};
+use tokio::time::{Instant, MissedTickBehavior, Sleep, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tower::{Layer, Service as _, service_fn};
 
@@ -474,6 +476,15 @@ async fn mended_bank(lab: &Lab) {
     let why = "Account 0 gave 7 twice and got 7 twice, account 1 gave twice and got once, account \
                2 gave once and got twice; what it moved to itself changes nothing.";
     expect_same(lab, &sums, &vec![100, 93, 107], why, "wrong-result");
+    let ((), took) = lab.timed(bank.transfer(0, 1, 7)).await;
+    lab.expect_took(took, 10)
+        .why(
+            "Each transfer writes its slip, which takes 10 ms, and this one waits for nobody. \
+             Without a slip there would hardly be time for two clerks to meet; but the bank wants \
+             it, and on several threads they meet all the same.",
+        )
+        .pitfall("deadlock")
+        .or_fail();
 }
 
 async fn mended_book(lab: &Lab) {
@@ -670,6 +681,38 @@ async fn question_13(lab: Lab) {
         .why("At the limit the inner future is dropped: nobody wants its answer any more.")
         .pitfall("leaked-task")
         .or_fail();
+
+    let opens_after_ms = lab.pick(20..=40);
+    let door = Door(Box::pin(sleep(ms(opens_after_ms))));
+    let mut service = DeadlineLayer::new(ms(limit_ms)).layer(door);
+    let ready = futures::future::poll_fn(|cx| service.poll_ready(cx));
+    let why = "`poll_ready` says whether the inner service can take a request now, and leaves the \
+               waker with it if it cannot. So hand the question on, with the context; who says \
+               \"ready\" for a service that is full has taken its limit away.";
+    let ready = lab.timed(soon(&lab, "poll_ready", ready, why, "wrong-result"));
+    let (_, took) = ready.await;
+    lab.expect_took(took, opens_after_ms)
+        .why(why)
+        .pitfall("wrong-result")
+        .or_fail();
+}
+
+/// A service that takes no request before it is time.
+struct Door(Pin<Box<Sleep>>);
+
+impl tower::Service<Request> for Door {
+    type Response = Response;
+    type Error = Fault;
+    type Future = BoxFuture<'static, Result<Response, Fault>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        self.0.as_mut().poll(cx).map(Ok)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let (status, body) = (200, request.path);
+        std::future::ready(Ok(Response { status, body })).boxed()
+    }
 }
 
 /// A lamp with one of these mistakes, or none.

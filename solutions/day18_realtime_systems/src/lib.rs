@@ -88,7 +88,7 @@ struct Queue {
 
 impl Queue {
     /// Drops the oldest message: its place becomes a note, or part of the note
-    /// that stands there.
+    /// that stands there. Under this policy notes stand nowhere but in front.
     fn drop_oldest(&mut self) {
         let mut missed = 1;
         while let Some(delivery) = self.deliveries.pop_front() {
@@ -97,11 +97,7 @@ impl Queue {
                 Delivery::Text(_) => break,
             }
         }
-        if let Some(Delivery::Missed(n)) = self.deliveries.front_mut() {
-            *n += missed;
-        } else {
-            self.deliveries.push_front(Delivery::Missed(missed));
-        }
+        self.deliveries.push_front(Delivery::Missed(missed));
         self.texts -= 1;
     }
 

@@ -166,6 +166,7 @@ impl Bank {
         Self { accounts }
     }
 
+    /// Every transfer from one account to another writes one.
     async fn write_slip(&self) {
         sleep(Duration::from_millis(10)).await;
     }

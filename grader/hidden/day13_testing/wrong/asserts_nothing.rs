@@ -11,6 +11,7 @@
 //! fails: circuit: catches failures counted that are not in a row: failed
 //! fails: circuit: catches a circuit of its own for each key: failed
 //! fails: circuit: catches an open circuit that refuses fresh values: failed
+//! fails: circuit: catches a refusal that looks like a failed load: failed
 //! fails: recovery: passes correct caches, fails one that never loads: failed
 //! fails: recovery: catches a crowd of probes: failed
 //! fails: recovery: catches a failed probe that opens nothing anew: failed

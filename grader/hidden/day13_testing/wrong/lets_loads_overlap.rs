@@ -4,6 +4,7 @@
 //! fails: circuit: catches failures counted that are not in a row: failed
 //! fails: circuit: catches a circuit of its own for each key: failed
 //! fails: circuit: catches an open circuit that refuses fresh values: failed
+//! fails: circuit: catches a refusal that looks like a failed load: failed
 //! pitfall: wrong-result
 
 mod given;
