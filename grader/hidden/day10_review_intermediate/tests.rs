@@ -395,6 +395,21 @@ async fn question_10(lab: Lab) {
         .why("The price was set to 3.")
         .pitfall("wrong-result")
         .or_fail();
+
+    let alone = [
+        ("sell", lab.timed(office.sell()).await.1),
+        ("audit", lab.timed(office.audit()).await.1),
+        ("quote", lab.timed(office.quote()).await.1),
+    ];
+    for (call, took) in alone {
+        lab.expect_took(took, 10)
+            .why(format!(
+                "The walks stay: `{call}`, with nobody in its way, takes one walk of 10 ms. \
+                 Without the walks a lock is held for no time at all, and nothing is mended."
+            ))
+            .pitfall("wrong-result")
+            .or_fail();
+    }
 }
 
 async fn question_11(lab: Lab) {
