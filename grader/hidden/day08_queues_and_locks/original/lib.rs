@@ -47,7 +47,7 @@ impl Signal {
 /// and consumers.
 #[derive(Debug)]
 pub struct BoundedBuffer<T> {
-    items: PhantomData<T>, // change the fields as you like
+    items: PhantomData<fn() -> T>, // change the fields as you like
 }
 
 impl<T> BoundedBuffer<T> {
