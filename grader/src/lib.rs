@@ -36,8 +36,10 @@
 //! ways of doing so on purpose: no unsafe code, no files from outside, no build
 //! script, a compiler and a process with limits, no processes or sockets, no
 //! changes outside of a check's own folder, a record that nothing printed can
-//! imitate. Where a course that lies elsewhere grades a folder (`KATA_COURSE`),
-//! that folder's settings, toolchain and links are not obeyed.
+//! imitate. (Limits and refusals are Linux's; elsewhere deadlines alone hold.)
+//! Where a course that lies elsewhere grades a folder (`KATA_COURSE`), neither
+//! that folder's toolchain and wrappers are obeyed nor links among the grader's
+//! own files; what is believed is its cache of verdicts, but for `--fresh`.
 //!
 //! Two things are not kept from somebody who sets out to deceive: the checks run
 //! in the learner's process, where a hole in the compiler's soundness is enough

@@ -67,7 +67,7 @@ fn line(finding: &Finding, style: &Style) -> String {
 }
 
 fn toolchain_found(course: &Course) -> Finding {
-    let found = toolchain::find(&course.owner, &course.owner.join("target/kata"));
+    let found = toolchain::find(&course.owner, &course.store());
     let words = match &found {
         Ok(toolchain) => describe(toolchain),
         Err(error) => format!("{error:#}"),

@@ -141,7 +141,7 @@ pub struct Graded {
 impl Grader {
     /// A grader for the course with the toolchain of its workspace.
     pub fn new(course: Course, width: usize) -> Result<Self> {
-        let toolchain = toolchain::find(&course.owner, &course.owner.join("target/kata"))?;
+        let toolchain = toolchain::find(&course.owner, &course.store())?;
         let parallel = thread::available_parallelism().map_or(2, usize::from);
         Ok(Self {
             course,

@@ -34,7 +34,8 @@ pub struct Shop<'a> {
     pub width: usize,
 }
 
-/// What compiling one exercise may take: a hundred times what the largest solution needs.
+/// What compiling one exercise may take: far more than any solution needs, and less than would
+/// make a machine unusable.
 pub const LIMITS: Limits = Limits {
     memory: 6 << 30,
     seconds: 120,

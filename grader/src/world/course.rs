@@ -62,11 +62,16 @@ impl Course {
         Ok(Self {
             workspace,
             trusted,
-            deps: owner.join("target/kata/deps"),
+            deps: store(&owner).join("deps"),
             owner,
             exercises,
             broken,
         })
+    }
+
+    /// Where it is remembered which compiler is used.
+    pub fn store(&self) -> PathBuf {
+        store(&self.owner)
     }
 
     /// The learner's folder for an exercise.
@@ -149,7 +154,7 @@ impl Course {
 
     /// The grader's own folder, made when needed and free to be deleted.
     pub fn scratch(&self) -> PathBuf {
-        self.workspace.join("target/kata")
+        store(&self.workspace)
     }
 }
 
@@ -166,6 +171,11 @@ pub fn find_workspace(start: &Path) -> Option<PathBuf> {
 /// Whether the workspace brings its own hidden tests.
 pub fn is_clone(workspace: &Path) -> bool {
     workspace.join("grader/hidden").is_dir() && workspace.join("grader/harness").is_dir()
+}
+
+/// The grader's own folder in a workspace or a clone.
+fn store(folder: &Path) -> PathBuf {
+    folder.join("target/kata")
 }
 
 fn read_demo(file: &Path) -> Result<demo::About> {
